@@ -1,0 +1,166 @@
+package voice
+
+import (
+	"slices"
+	"time"
+)
+
+// Direction says who started a call, seen from the server.
+type Direction string
+
+// The directions of a call.
+const (
+	Incoming Direction = "incoming"
+	Outgoing Direction = "outgoing"
+)
+
+// CallType says over what a call's party is reached.
+type CallType string
+
+// The types of a call. A party named by a SIP URI is CallSIP, one named by a
+// number is CallPSTN.
+const (
+	CallPSTN   CallType = "pstn"
+	CallSIP    CallType = "sip"
+	CallWebRTC CallType = "webrtc"
+)
+
+// CallStatus is where a call stands.
+type CallStatus string
+
+// The states of a call. Scheduled and accepted come before anything was sent;
+// starting, ringing and ongoing are the life of the dialog; the rest is final.
+const (
+	CallScheduled CallStatus = "scheduled"
+	CallAccepted  CallStatus = "accepted"
+	CallStarting  CallStatus = "starting"
+	CallRinging   CallStatus = "ringing"
+	CallOngoing   CallStatus = "ongoing"
+	CallCompleted CallStatus = "completed"
+	CallNoAnswer  CallStatus = "no-answer"
+	CallBusy      CallStatus = "busy"
+	CallFailed    CallStatus = "failed"
+	CallCancelled CallStatus = "cancelled"
+)
+
+// CallStatuses lists every call status, in the order a call may pass them.
+func CallStatuses() []CallStatus {
+	return []CallStatus{
+		CallScheduled, CallAccepted, CallStarting, CallRinging, CallOngoing,
+		CallCompleted, CallNoAnswer, CallBusy, CallFailed, CallCancelled,
+	}
+}
+
+// Terminal reports whether a call in this status has ended.
+func (s CallStatus) Terminal() bool {
+	switch s {
+	case CallCompleted, CallNoAnswer, CallBusy, CallFailed, CallCancelled:
+		return true
+	}
+	return false
+}
+
+// MayFollow reports whether a call in status from may move to status s. A call
+// only moves forward, and never out of a terminal status.
+func (s CallStatus) MayFollow(from CallStatus) bool {
+	if from.Terminal() || from == s {
+		return false
+	}
+	if s == CallCompleted {
+		return from == CallOngoing
+	}
+	if s.Terminal() {
+		return from != CallOngoing || s == CallFailed
+	}
+	all := CallStatuses()
+	return slices.Index(all, s) > slices.Index(all, from)
+}
+
+// HangupSource says who ended a call.
+type HangupSource string
+
+// The sources of a hangup. Caller and callee are the parties of the call;
+// timeout is a limit of ours (ring time, longest duration); media timeout is a
+// party whose media stopped.
+const (
+	HangupByCallee       HangupSource = "callee"
+	HangupByCaller       HangupSource = "caller"
+	HangupByAPI          HangupSource = "api"
+	HangupByTimeout      HangupSource = "timeout"
+	HangupByMediaTimeout HangupSource = "media-timeout"
+	HangupByNone         HangupSource = "none"
+)
+
+// Call is one leg with its history, as the API shows it and the store keeps it.
+// Zero times mean "did not happen".
+type Call struct {
+	ID        CallID
+	Workspace WorkspaceID
+	Channel   ChannelID
+	Parent    CallID // the A leg's call, on a bridged leg; else empty
+
+	From, To  string // number or SIP URI, as dialled
+	Direction Direction
+	Type      CallType
+	Status    CallStatus
+	Reason    string // why it ended, in words; empty for a normal end
+
+	HangupCause   int // Q.850 cause, 0 = not ended
+	HangupSource  HangupSource
+	HangupSIPCode int // final SIP status code, 0 = none
+	UserAgent     string
+
+	RingTimeout     time.Duration
+	MaxDuration     time.Duration
+	NotificationURL string
+	Tags            []string
+
+	FlowID   FlowID          // the current call flow; empty = none
+	Commands []CommandResult // its commands with their states
+
+	CreatedAt, UpdatedAt           time.Time
+	RingingAt, AnsweredAt, EndedAt time.Time
+	ScheduledFor                   time.Time
+}
+
+// Duration is how long the call was answered: until it ended, or until now for
+// a call that goes on. Zero for a call that was not answered.
+func (c *Call) Duration(now time.Time) time.Duration {
+	switch {
+	case c.AnsweredAt.IsZero():
+		return 0
+	case c.EndedAt.IsZero():
+		return now.Sub(c.AnsweredAt)
+	}
+	return c.EndedAt.Sub(c.AnsweredAt)
+}
+
+// Near is the address of the party that this leg talks to.
+func (c *Call) Near() string {
+	if c.Direction == Incoming {
+		return c.From
+	}
+	return c.To
+}
+
+// CallFilter selects calls for a list. Zero members select everything.
+type CallFilter struct {
+	Workspace  WorkspaceID
+	Channels   []ChannelID
+	ID         CallID
+	Statuses   []CallStatus
+	Types      []CallType
+	Directions []Direction
+	From, To   string
+	Tags       []string       // a call must carry all of them
+	Duration   *time.Duration // exactly so many whole seconds
+	StartAt    time.Time      // created at or after
+	EndAt      time.Time      // created before or at
+	Page
+}
+
+// Page asks for one page of a list, newest first.
+type Page struct {
+	Limit int    // at least 1
+	Token string // opaque; empty = the first page
+}

@@ -1,0 +1,210 @@
+package voice
+
+import (
+	"fmt"
+	"time"
+)
+
+// RecordingStatus is where a recording stands.
+type RecordingStatus string
+
+// The states of a recording:
+//
+//	accepted → ongoing ⇄ paused → completed → available | absent | failed
+//
+// Completed means that capture ended and the file is being made. The last
+// three are final, but for the deletion of a file, which makes it absent.
+const (
+	RecordingAccepted  RecordingStatus = "accepted"
+	RecordingOngoing   RecordingStatus = "ongoing"
+	RecordingPaused    RecordingStatus = "paused"
+	RecordingCompleted RecordingStatus = "completed"
+	RecordingAvailable RecordingStatus = "available"
+	RecordingAbsent    RecordingStatus = "absent"
+	RecordingFailed    RecordingStatus = "failed"
+)
+
+// RecordingStatuses lists every recording status.
+func RecordingStatuses() []RecordingStatus {
+	return []RecordingStatus{
+		RecordingAccepted, RecordingOngoing, RecordingPaused, RecordingCompleted,
+		RecordingAvailable, RecordingAbsent, RecordingFailed,
+	}
+}
+
+// Terminal reports whether nothing will be made of the recording any more.
+func (s RecordingStatus) Terminal() bool {
+	return s == RecordingAvailable || s == RecordingAbsent || s == RecordingFailed
+}
+
+// Capturing reports whether the recording may still take audio.
+func (s RecordingStatus) Capturing() bool {
+	return s == RecordingAccepted || s == RecordingOngoing || s == RecordingPaused
+}
+
+// RecordingEvent moves a recording from one status to the next.
+type RecordingEvent string
+
+// The events in a recording's life.
+const (
+	RecordingStart   RecordingEvent = "start"   // capture began
+	RecordingPause   RecordingEvent = "pause"   // the gate was shut
+	RecordingResume  RecordingEvent = "resume"  // the gate was opened again
+	RecordingEnd     RecordingEvent = "end"     // capture ended with something to render
+	RecordingPublish RecordingEvent = "publish" // the file is safe
+	RecordingLose    RecordingEvent = "lose"    // there is nothing to make a file of
+	RecordingFail    RecordingEvent = "fail"    // the file cannot be made
+	RecordingDelete  RecordingEvent = "delete"  // the audio was deleted
+)
+
+// RecordingEvents lists every event.
+func RecordingEvents() []RecordingEvent {
+	return []RecordingEvent{
+		RecordingStart, RecordingPause, RecordingResume, RecordingEnd,
+		RecordingPublish, RecordingLose, RecordingFail, RecordingDelete,
+	}
+}
+
+// Next is the whole state machine of a recording. An event that does not fit
+// the status is an error and leaves the recording where it is.
+func (s RecordingStatus) Next(e RecordingEvent) (RecordingStatus, error) {
+	switch e {
+	case RecordingStart:
+		if s == RecordingAccepted {
+			return RecordingOngoing, nil
+		}
+	case RecordingPause:
+		if s == RecordingOngoing {
+			return RecordingPaused, nil
+		}
+	case RecordingResume:
+		if s == RecordingPaused {
+			return RecordingOngoing, nil
+		}
+	case RecordingEnd:
+		if s == RecordingOngoing || s == RecordingPaused {
+			return RecordingCompleted, nil
+		}
+	case RecordingPublish:
+		if s == RecordingCompleted {
+			return RecordingAvailable, nil
+		}
+	case RecordingLose:
+		if s == RecordingAccepted || s == RecordingCompleted {
+			return RecordingAbsent, nil
+		}
+	case RecordingFail:
+		if !s.Terminal() {
+			return RecordingFailed, nil
+		}
+	case RecordingDelete:
+		if s.Terminal() {
+			return RecordingAbsent, nil
+		}
+	}
+	return s, fmt.Errorf("recording is %s: it cannot %s", s, e)
+}
+
+// RecordingOrigin says what asked for a recording.
+type RecordingOrigin string
+
+// The origins of a recording.
+const (
+	OriginCommandRecord     RecordingOrigin = "call-command-record"
+	OriginCommandRecordCall RecordingOrigin = "call-command-record-call"
+	OriginCreateCall        RecordingOrigin = "create-call"
+	OriginBridgeCall        RecordingOrigin = "bridge-call"
+)
+
+// EndCause says why a recording ended. The list is closed.
+type EndCause string
+
+// The causes of a recording's end.
+const (
+	EndCallEnded     EndCause = "call-ended"
+	EndMaxLength     EndCause = "max-length"
+	EndStopped       EndCause = "stopped"
+	EndNotAnswered   EndCause = "not-answered"
+	EndNoMedia       EndCause = "no-media"
+	EndNodeLost      EndCause = "node-lost"
+	EndStorageFailed EndCause = "storage-failed"
+	EndDeleted       EndCause = "deleted"
+)
+
+// EndCauses lists every end cause.
+func EndCauses() []EndCause {
+	return []EndCause{
+		EndCallEnded, EndMaxLength, EndStopped, EndNotAnswered,
+		EndNoMedia, EndNodeLost, EndStorageFailed, EndDeleted,
+	}
+}
+
+// PauseBehavior says what a paused span becomes in the file.
+type PauseBehavior string
+
+// A paused span is silence of the same length, or it is left out.
+const (
+	PauseSilence PauseBehavior = "silence"
+	PauseSkip    PauseBehavior = "skip"
+)
+
+// Role is the part that a party plays in a recording.
+type Role string
+
+// The roles. System is the server itself (prompts, silence).
+const (
+	RoleCaller Role = "caller"
+	RoleCallee Role = "callee"
+	RoleSystem Role = "system"
+)
+
+// RecordingChannel says whose voice one side of the file holds.
+type RecordingChannel struct {
+	Channel int    `json:"channel"` // 0 = first (left)
+	Party   string `json:"party"`
+	Call    CallID `json:"callId,omitempty"`
+	Role    Role   `json:"role"`
+}
+
+// Recording is one request to keep a call's audio.
+type Recording struct {
+	ID        RecordingID
+	Workspace WorkspaceID
+	Channel   ChannelID
+	Call      CallID
+
+	Status    RecordingStatus
+	Origin    RecordingOrigin
+	Stereo    bool
+	MaxLength time.Duration
+	EndCause  EndCause // empty until it ended
+	Problem   string   // what went wrong, for status failed; else empty
+
+	Direction Direction // of the call
+	From, To  string    // of the call
+
+	Duration time.Duration      // of the file; zero until it is made
+	Channels []RecordingChannel // one or two, once the file is made
+
+	File    string // blob key of the WAV master; empty = none
+	Receipt string // blob key of the receipt; empty = none
+	Size    int64  // bytes of the WAV master
+	SHA256  string // hexadecimal, of the WAV master
+
+	CreatedAt, UpdatedAt time.Time
+	StartedAt, EndedAt   time.Time
+}
+
+// RecordingFilter selects recordings for a list. Zero members select everything.
+type RecordingFilter struct {
+	Workspace WorkspaceID
+	Channel   ChannelID
+	Call      CallID
+	Status    RecordingStatus
+	Direction Direction
+	From, To  string
+	StartAt   time.Time // created at or after
+	EndAt     time.Time // created before or at
+	Live      bool      // only recordings that can still take audio or are being made
+	Page
+}
