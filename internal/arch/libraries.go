@@ -1,0 +1,41 @@
+package arch
+
+// Library is a third-party module and the packages that may import it, so that
+// replacing the module means editing those.
+type Library struct {
+	Module string
+	Homes  []string // as Package.Path; a home includes its sub-packages
+	From   Floor    // instead of homes: every package from this floor up
+	Tests  bool     // tests of every package may import it, too
+	Why    string
+}
+
+// Libraries returns the home of every library that the module requires. A new
+// requirement fails the test until it has a row here.
+func Libraries() []Library {
+	return []Library{
+		{Module: "github.com/alecthomas/kong", Homes: []string{"cmd/tapedeck"}, Why: "command line"},
+		{Module: "github.com/mattn/go-isatty", Homes: []string{"cmd/tapedeck", "demo"}, Why: "people or machines at the terminal"},
+		{Module: "github.com/schollz/progressbar", Homes: []string{"cmd/tapedeck", "demo"}, Why: "progress of the demo"},
+		{Module: "github.com/knadh/koanf", Homes: []string{"config"}, Why: "settings from file and environment"},
+		{Module: "gopkg.in/yaml.v3", Homes: []string{"config", "api"}, Why: "YAML documents"},
+		{Module: "github.com/emiago/sipgo", Homes: []string{"sip"}, Why: "SIP messages, transports, transactions"},
+		{Module: "github.com/icholy/digest", Homes: []string{"sip"}, Why: "digest credentials"},
+		{Module: "github.com/pion/rtp", Homes: []string{"rtp"}, Why: "RTP headers"},
+		{Module: "github.com/pion/rtcp", Homes: []string{"rtp"}, Why: "RTCP packets"},
+		{Module: "github.com/pion/sdp", Homes: []string{"sdp"}, Why: "session descriptions"},
+		{Module: "golang.org/x/net", Homes: []string{"media"}, Why: "batch reads and writes of UDP"},
+		{Module: "golang.org/x/sys", Homes: []string{"media", "recorder", "blob", "server"}, Why: "epoll, free disk space, file locks"},
+		{Module: "golang.org/x/sync", From: Engines, Why: "groups of goroutines"},
+		{Module: "github.com/uptrace/bun", Homes: []string{"store"}, Why: "one query set for more than one dialect"},
+		{Module: "github.com/pressly/goose", Homes: []string{"store"}, Why: "migrations"},
+		{Module: "modernc.org/sqlite", Homes: []string{"store"}, Why: "SQLite without cgo"},
+		{Module: "github.com/google/uuid", From: Stores, Why: "identifiers that sort by time"},
+		{Module: "github.com/go-chi/chi", Homes: []string{"httpapi"}, Why: "routes of the generated server"},
+		{Module: "github.com/getkin/kin-openapi", Homes: []string{"httpapi"}, Why: "validation against the contract"},
+		{Module: "github.com/oapi-codegen/runtime", Homes: []string{"httpapi"}, Why: "run time of the generated server"},
+		{Module: "github.com/prometheus/client_golang", From: Engines, Tests: true, Why: "metrics"},
+		{Module: "go.uber.org/goleak", Homes: []string{"testkit"}, Why: "goroutines left behind"},
+		{Module: "pgregory.net/rapid", Tests: true, Why: "property tests"},
+	}
+}

@@ -1,0 +1,132 @@
+package arch
+
+// Floor is a level of the house. A package imports strictly lower floors, and
+// besides them only its own parent or its own sub-packages.
+type Floor int
+
+// The floors, from the ground up.
+const (
+	Words    Floor = iota // pure types and functions
+	Formats               // bytes in, bytes out
+	Stores                // what keeps or describes data, opened by its user
+	Engines               // what runs: own goroutines, own metrics
+	TheCall               // the only place where a call changes
+	Doors                 // the verbs: authorise, act, store
+	Edges                 // translation between the verbs and the outside
+	Server                // builds everything in order
+	Programs              // main jobs made of the floors below
+	Command               // what a person starts
+	Test                  // imported by tests and by other Test packages only
+)
+
+// Anything in a list of imports stands for every package of a lower floor.
+const Anything = "*"
+
+// Package is one row of the import table.
+type Package struct {
+	Path    string // below internal/, or from the root when Root is set
+	Root    bool   // Path counts from the root of the module
+	Floor   Floor
+	Imports []string // what its code may import; Anything = all lower floors
+	Does    string   // one line for docs/architecture.md
+}
+
+// Table returns the import table: every package of Tapedeck, floor by floor.
+// An edge that is not here is refused. When a wall stands in the wrong place,
+// move it here, in the code and in docs/architecture.md in one change, and say
+// why beside the row.
+func Table() []Package {
+	var all []Package
+	for _, floor := range [][]Package{words(), formats(), stores(), engines(), call(), doors(), edges(), tops(), helpers()} {
+		all = append(all, floor...)
+	}
+	return all
+}
+
+func words() []Package {
+	return []Package{
+		{Path: "voice", Floor: Words, Does: "the vocabulary: nouns, verbs, states, rights, error codes"},
+		{Path: "audio", Floor: Words, Does: "PCM frames: gain, mixing, level, resampling"},
+		{Path: "timeline", Floor: Words, Does: "RTP time to sample time: where each packet belongs"},
+		{Path: "config", Floor: Words, Does: "one struct of settings: defaults, file, environment, validation"},
+	}
+}
+
+func formats() []Package {
+	return []Package{
+		// codec chooses among its own sub-packages; they do not know it, so
+		// that there is no cycle.
+		{Path: "codec", Floor: Formats, Imports: []string{"audio", "codec/g711"}, Does: "decoders and encoders by SDP name"},
+		{Path: "codec/g711", Floor: Formats, Does: "µ-law and A-law"},
+		{Path: "rtp", Floor: Formats, Does: "RTP and RTCP parsed once: extended numbers, source latch, verdicts, statistics"},
+		{Path: "wav", Floor: Formats, Imports: []string{"audio"}, Does: "WAV and RF64 files"},
+	}
+}
+
+func stores() []Package {
+	return []Package{
+		{Path: "journal", Floor: Stores, Does: "the append-only file of a recording: write, read, repair"},
+		{Path: "sdp", Floor: Stores, Imports: []string{"codec"}, Does: "offer and answer, hold, codec choice"},
+		{Path: "store", Floor: Stores, Imports: []string{"voice", "store/sqlite"}, Does: "the database: one writer, group commit, queries by noun"},
+		{Path: "store/sqlite", Floor: Stores, Does: "the SQLite dialect: connections and migrations"},
+		{Path: "blob", Floor: Stores, Does: "finished files: put, open, delete by key"},
+		{Path: "blob/fileblob", Floor: Stores, Imports: []string{"blob"}, Does: "the bucket in a local folder, with fsync"},
+	}
+}
+
+func engines() []Package {
+	return []Package{
+		{Path: "sip", Floor: Engines, Does: "the user agent: transports, dialogs in order, digest, timers"},
+		{Path: "media", Floor: Engines, Imports: []string{"audio", "codec", "rtp", "sdp"}, Does: "legs, bridges and taps on epoll workers"},
+		{Path: "recorder", Floor: Engines, Imports: []string{"voice", "rtp", "journal"}, Does: "captures: packets of a call into its journal"},
+		{Path: "render", Floor: Engines, Imports: []string{"voice", "audio", "timeline", "codec", "journal", "wav"}, Does: "journal to plan to WAV and receipt"},
+		{Path: "archive", Floor: Engines, Imports: []string{"voice", "blob", "store"}, Does: "finished recordings into the bucket and out of it"},
+		{Path: "auth", Floor: Engines, Imports: []string{"voice", "store"}, Does: "access keys: secret to principal"},
+		{Path: "jobs", Floor: Engines, Imports: []string{"store"}, Does: "work that must happen, kept in the database until done"},
+	}
+}
+
+func call() []Package {
+	return []Package{
+		{Path: "session", Floor: TheCall, Imports: []string{"voice", "sdp", "codec", "media", "sip", "recorder", "store"}, Does: "one goroutine per call session: the only place where call state changes"},
+	}
+}
+
+func doors() []Package {
+	return []Package{
+		{Path: "control", Floor: Doors, Imports: []string{"voice", "session", "store", "auth", "blob", "archive"}, Does: "every API verb as a Go method"},
+		{Path: "dispatch", Floor: Doors, Imports: []string{"voice", "session", "sip", "store"}, Does: "an incoming INVITE to its channel and session"},
+		// publish is the path from a finished journal to an available
+		// recording. It joins three engines, so it stands above them.
+		{Path: "publish", Floor: Doors, Imports: []string{"voice", "store", "recorder", "render", "archive", "journal"}, Does: "a finished journal becomes an available recording"},
+	}
+}
+
+func edges() []Package {
+	return []Package{
+		{Path: "httpapi", Floor: Edges, Imports: []string{"voice", "control", "httpapi/openapi"}, Does: "HTTP to verbs and back: translation only"},
+		{Path: "httpapi/openapi", Floor: Edges, Does: "server and models generated from api/openapi.yaml"},
+		{Path: "admin", Floor: Edges, Imports: []string{"control"}, Does: "health, readiness, metrics"},
+	}
+}
+
+func tops() []Package {
+	return []Package{
+		{Path: "server", Floor: Server, Imports: []string{Anything}, Does: "builds everything in order, runs it, drains it"},
+		{Path: "callgen", Floor: Server, Imports: []string{"voice", "audio", "codec", "rtp", "wav", "sdp", "sip"}, Does: "synthetic SIP parties that speak"},
+		// demo starts a server and lets callgen's parties call each other: it
+		// needs both, so it stands above the floor of the server.
+		{Path: "demo", Floor: Programs, Imports: []string{"voice", "audio", "codec", "wav", "config", "server", "callgen"}, Does: "the main job in one command"},
+		{Path: "cmd/tapedeck", Floor: Command, Root: true, Imports: []string{Anything}, Does: "the program: one short file per command"},
+		{Path: "api", Floor: Words, Root: true, Does: "the contract: openapi.yaml and errors.yaml"},
+	}
+}
+
+func helpers() []Package {
+	return []Package{
+		{Path: "arch", Floor: Test, Does: "the rules of this page as tests"},
+		{Path: "testkit", Floor: Test, Does: "time limit, leak check and waits for tests"},
+		{Path: "audiotest", Floor: Test, Imports: []string{"audio", "codec", "wav"}, Does: "the oracle for audio: tones, markers, offsets, levels"},
+		{Path: "calltest", Floor: Test, Imports: []string{Anything}, Does: "whole calls against a real server"},
+	}
+}
