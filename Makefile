@@ -1,0 +1,62 @@
+# Few targets. `make check` is exactly what CI runs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+GO ?= go
+TOOL := $(GO) tool -modfile=tools/go.mod
+export FUZZTIME ?= 30s
+BENCH ?= .
+
+# Whole calls measure time, so they have the machine to themselves.
+CALLS := ./internal/calltest/...
+UNITS = $(shell $(GO) list ./... | grep -v /internal/calltest)
+
+.PHONY: help build generate lint test scenario fuzz bench cover check deps
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## the program, static, in bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tapedeck ./cmd/tapedeck
+
+generate: ## the code that is made from api/
+	$(GO) generate ./...
+
+lint: ## vet, linters, the rules of the architecture
+	$(GO) vet ./...
+	$(TOOL) golangci-lint run ./...
+	$(GO) test ./internal/arch
+
+test: deps ## every test but whole calls, with the race detector
+	$(GO) test -race -shuffle=on -timeout 10m $(UNITS)
+
+scenario: deps ## whole calls against a real server, with sipp and baresip
+	$(GO) test -race -shuffle=on -timeout 15m -p 1 $(CALLS)
+
+fuzz: ## every fuzz target for FUZZTIME
+	scripts/fuzz
+
+bench: ## benchmarks matching BENCH
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+cover: deps ## statement coverage of all packages by all tests
+	$(GO) test -timeout 20m -p 1 -coverpkg=./... -coverprofile=coverage.txt ./... | grep -v 'no test files'
+	$(GO) tool cover -func=coverage.txt | tail -n 1
+
+deps: ## the programs that the tests need, by apt, when absent
+	scripts/install-test-deps
+
+# The order brings the cheap answers first. Other systems are only compiled:
+# the portable fallback of media (darwin) and 32-bit words (386).
+check: deps ## everything CI runs
+	scripts/check-generated $(MAKE) --no-print-directory generate
+	$(GO) mod tidy -diff
+	CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null ./cmd/tapedeck
+	$(MAKE) --no-print-directory lint
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
+	GOOS=linux GOARCH=386 CGO_ENABLED=0 $(GO) vet ./...
+	$(MAKE) --no-print-directory fuzz
+	$(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory scenario
