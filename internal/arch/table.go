@@ -97,8 +97,10 @@ func doors() []Package {
 		{Path: "control", Floor: Doors, Imports: []string{"voice", "session", "store", "auth", "blob", "archive"}, Does: "every API verb as a Go method"},
 		{Path: "dispatch", Floor: Doors, Imports: []string{"voice", "session", "sip", "store"}, Does: "an incoming INVITE to its channel and session"},
 		// publish is the path from a finished journal to an available
-		// recording. It joins three engines, so it stands above them.
-		{Path: "publish", Floor: Doors, Imports: []string{"voice", "store", "recorder", "render", "archive", "journal"}, Does: "a finished journal becomes an available recording"},
+		// recording. It joins three engines, so it stands above them; jobs is
+		// among them, because a render that can never succeed says so to the
+		// runner (jobs.Permanent).
+		{Path: "publish", Floor: Doors, Imports: []string{"voice", "store", "recorder", "render", "archive", "journal", "jobs"}, Does: "a finished journal becomes an available recording"},
 	}
 }
 
