@@ -1,0 +1,192 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// Job is work that must be done, also across a restart. There is at most one
+// job of a kind for a ref.
+type Job struct {
+	ID        string // empty: InsertJob makes one
+	Kind      string // which handler does it
+	Ref       string // what it is about, as a recording's id
+	RunAt     time.Time
+	Attempts  int    // how often it was claimed, this time included
+	LastError string // of the attempt before; empty on the first
+	CreatedAt time.Time
+	// Revision goes up whenever the same job is asked for again. FinishJob
+	// needs it.
+	Revision int
+}
+
+type jobRow struct {
+	bun.BaseModel `bun:"table:jobs"`
+
+	ID          string `bun:"id,pk"`
+	Kind        string `bun:"kind"`
+	Ref         string `bun:"ref"`
+	RunAt       int64  `bun:"run_at"`
+	Attempts    int    `bun:"attempts"`
+	Revision    int    `bun:"revision"`
+	Owner       string `bun:"owner"`
+	LeasedUntil int64  `bun:"leased_until"`
+	LastError   string `bun:"last_error"`
+	CreatedAt   int64  `bun:"created_at"`
+}
+
+func (r *jobRow) noun() Job {
+	return Job{
+		ID: r.ID, Kind: r.Kind, Ref: r.Ref, RunAt: timeOf(r.RunAt), Attempts: r.Attempts,
+		Revision: r.Revision, LastError: r.LastError, CreatedAt: timeOf(r.CreatedAt),
+	}
+}
+
+// InsertJob asks for a job, not before RunAt (zero = now). When the same job
+// (Kind and Ref) is waiting, that one is brought forward instead; when it is
+// being done, it is done once more afterwards. So a job that is inserted in the
+// same Tx as the fact it is about always sees that fact.
+func (t *Tx) InsertJob(j Job) error {
+	if j.ID == "" {
+		j.ID = NewID()
+	}
+	if j.CreatedAt.IsZero() {
+		j.CreatedAt = time.Now()
+	}
+	if j.RunAt.IsZero() {
+		j.RunAt = j.CreatedAt
+	}
+	r := &jobRow{
+		ID: j.ID, Kind: j.Kind, Ref: j.Ref, RunAt: micros(j.RunAt),
+		LastError: text(j.LastError), CreatedAt: micros(j.CreatedAt),
+	}
+	_, err := t.db.NewInsert().Model(r).On("CONFLICT (kind, ref) DO UPDATE").
+		Set("revision = job_row.revision + 1").
+		Set("run_at = CASE WHEN job_row.run_at < EXCLUDED.run_at THEN job_row.run_at ELSE EXCLUDED.run_at END").
+		Exec(t.ctx)
+	return fail("insert job", err)
+}
+
+// Claim says who wants jobs.
+type Claim struct {
+	Owner string        // name of this node
+	Kinds []string      // what it can do; empty = nothing
+	Now   time.Time     // wall clock
+	Lease time.Duration // until then they are this owner's; see RenewJobs
+	Limit int
+}
+
+// ClaimJobs takes jobs that are due and that nobody holds, or whose holder let
+// the lease run out, and returns them, the longest due first.
+func (t *Tx) ClaimJobs(c Claim) ([]Job, error) {
+	if len(c.Kinds) == 0 || c.Limit < 1 {
+		return nil, nil
+	}
+	now := micros(c.Now)
+	due := t.db.NewSelect().Model((*jobRow)(nil)).Column("id").
+		Where("run_at <= ? AND leased_until <= ? AND kind IN (?)", now, now, bun.List(c.Kinds)).
+		OrderExpr("run_at, id").Limit(int64(c.Limit))
+	var rows []jobRow
+	err := t.db.NewUpdate().Model(&rows).
+		Set("owner = ?", c.Owner).
+		Set("leased_until = ?", micros(c.Now.Add(c.Lease))).
+		Set("attempts = attempts + 1").
+		Where("id IN (?)", due).Returning("*").Scan(t.ctx)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, fail("claim jobs", err)
+	}
+	out := make([]Job, len(rows))
+	for i := range rows {
+		out[i] = rows[i].noun()
+	}
+	return out, nil
+}
+
+// RenewJobs prolongs the leases of an owner's jobs and returns the ids of those
+// that are still its own. A job that is missing has run out and may be done
+// elsewhere.
+func (t *Tx) RenewJobs(owner string, ids []string, until time.Time) ([]string, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var rows []jobRow
+	err := t.db.NewUpdate().Model(&rows).Set("leased_until = ?", micros(until)).
+		Where("owner = ? AND id IN (?)", owner, bun.List(ids)).Returning("id").Scan(t.ctx)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, fail("renew jobs", err)
+	}
+	out := make([]string, len(rows))
+	for i := range rows {
+		out[i] = rows[i].ID
+	}
+	return out, nil
+}
+
+// FinishJob removes a job that was done. When it was asked for again since it
+// was claimed, it stays and becomes due.
+func (t *Tx) FinishJob(j Job) error {
+	_, err := t.db.NewDelete().Model((*jobRow)(nil)).
+		Where("id = ? AND revision = ?", j.ID, j.Revision).Exec(t.ctx)
+	if err != nil {
+		return fail("finish job", err)
+	}
+	_, err = t.db.NewUpdate().Model((*jobRow)(nil)).
+		Set("owner = ''").Set("leased_until = 0").Set("attempts = 0").
+		Where("id = ?", j.ID).Exec(t.ctx)
+	return fail("finish job", err)
+}
+
+// RetryJob gives a job back, to be done again not before at. reason is kept as
+// LastError.
+func (t *Tx) RetryJob(j Job, at time.Time, reason string) error {
+	_, err := t.db.NewUpdate().Model((*jobRow)(nil)).
+		Set("owner = ''").Set("leased_until = 0").
+		Set("run_at = CASE WHEN revision = ? THEN ? ELSE run_at END", j.Revision, micros(at)).
+		Set("last_error = ?", text(reason)).
+		Where("id = ?", j.ID).Exec(t.ctx)
+	return fail("retry job", err)
+}
+
+// ReleaseJobs gives back all jobs of an owner, due at once. An owner calls it
+// at its end, where the attempt it broke off does not count (forgive), and at
+// its start, because what it held before it cannot be doing; there the attempt
+// counts, since it may be what ended the process.
+func (t *Tx) ReleaseJobs(owner string, forgive bool) error {
+	q := t.db.NewUpdate().Model((*jobRow)(nil)).Set("owner = ''").Set("leased_until = 0")
+	if forgive {
+		q = q.Set("attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END")
+	}
+	_, err := q.Where("owner = ?", owner).Exec(t.ctx)
+	return fail("release jobs", err)
+}
+
+// JobCounts is how much work there is.
+type JobCounts struct {
+	Waiting int       // not claimed, due or not
+	Claimed int       // being done
+	NextAt  time.Time // when the next waiting job is due; zero = there is none
+}
+
+// CountJobs counts the jobs of these kinds.
+func (t *Tx) CountJobs(kinds []string, now time.Time) (JobCounts, error) {
+	if len(kinds) == 0 {
+		return JobCounts{}, nil
+	}
+	var r struct {
+		Total, Claimed int
+		NextAt         int64
+	}
+	// A claimed job becomes due again when its lease runs out.
+	err := t.db.NewSelect().Model((*jobRow)(nil)).
+		ColumnExpr("COUNT(*) AS total").
+		ColumnExpr("COALESCE(SUM(CASE WHEN leased_until > ? THEN 1 ELSE 0 END), 0) AS claimed", micros(now)).
+		ColumnExpr("COALESCE(MIN(CASE WHEN leased_until > ? THEN leased_until ELSE run_at END), 0) AS next_at", micros(now)).
+		Where("kind IN (?)", bun.List(kinds)).Scan(t.ctx, &r)
+	if err != nil {
+		return JobCounts{}, fail("count jobs", err)
+	}
+	return JobCounts{Waiting: r.Total - r.Claimed, Claimed: r.Claimed, NextAt: timeOf(r.NextAt)}, nil
+}

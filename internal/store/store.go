@@ -1,0 +1,223 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"tapedeck/internal/store/sqlite"
+	"tapedeck/internal/voice"
+)
+
+// Options says which database to open.
+type Options struct {
+	// URL is "sqlite:///path/tapedeck.db" or a plain path.
+	URL string
+	// MustExist makes Open fail where there is no database yet, instead of
+	// making one. Administration uses it, so that a mistyped directory is an
+	// error and not an empty installation.
+	MustExist bool
+	// Readers is how many read connections there are at most. 0 = 8.
+	Readers int
+	// BusyTimeout is how long to wait for another process that is writing.
+	// 0 = 10 s.
+	BusyTimeout time.Duration
+}
+
+// Errors that Update, View and done may wrap. They come inside a *voice.Error
+// with code unavailable, whose text for the operator says what to do.
+var (
+	ErrFull     = errors.New("disk is full")
+	ErrReadOnly = errors.New("database cannot be written")
+	ErrBusy     = errors.New("database is locked by another process")
+	ErrClosed   = errors.New("database is closed")
+)
+
+// FileName is the database's name in the data directory.
+const FileName = "tapedeck.db"
+
+// PathIn is the path of the default database in a data directory.
+func PathIn(dataDir string) string { return filepath.Join(dataDir, FileName) }
+
+// NewID returns a new UUIDv7 (RFC 9562 §5.7): later ids sort after earlier ones.
+func NewID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// DB is an open database. Its methods may be called from any goroutine.
+type DB struct {
+	raw    *sqlite.Database
+	read   *bun.DB
+	writer *writer
+	holder string // names this DB in reservations
+
+	flights flights
+
+	closing  sync.Once
+	closeErr error
+}
+
+// Open opens the database, makes it when it is not there yet, and brings its
+// schema up to date. More than one process may have it open.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	path, err := pathOf(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	if o.Readers == 0 {
+		o.Readers = 8
+	}
+	if o.BusyTimeout == 0 {
+		o.BusyTimeout = 10 * time.Second
+	}
+	raw, err := sqlite.Open(ctx, sqlite.Options{
+		Path: path, MustExist: o.MustExist, Readers: o.Readers, BusyTimeout: o.BusyTimeout,
+	})
+	if err != nil {
+		return nil, explain("open", path, err)
+	}
+	if err := migrate(ctx, raw); err != nil {
+		return nil, errors.Join(explain("bring schema up to date", path, err), raw.Close())
+	}
+	db := &DB{
+		raw:    raw,
+		read:   bun.NewDB(raw.Read, raw.Dialect),
+		writer: newWriter(bun.NewDB(raw.Write, raw.Dialect), raw.Path),
+		holder: NewID(),
+	}
+	go db.writer.run()
+	return db, nil
+}
+
+// pathOf reads a database URL.
+func pathOf(url string) (string, error) {
+	scheme, rest, found := strings.Cut(url, "://")
+	switch {
+	case url == "":
+		return "", errors.New("open database: no path given")
+	case !found:
+		return url, nil
+	case scheme == "sqlite" && rest != "":
+		return rest, nil
+	case scheme == "sqlite":
+		return "", fmt.Errorf("open database: %q names no file; write sqlite:///path/%s", url, FileName)
+	}
+	return "", fmt.Errorf("open database: scheme %q is not supported; write sqlite:///path/%s or a plain path", scheme, FileName)
+}
+
+// Path is where the database is.
+func (db *DB) Path() string { return db.raw.Path }
+
+// Close writes what is queued, waits for it, and closes the database. It is
+// idempotent.
+func (db *DB) Close() error {
+	db.closing.Do(func() {
+		db.writer.stop()
+		db.closeErr = db.raw.Close()
+	})
+	return db.closeErr
+}
+
+// Update runs fn on the writer goroutine and returns when what it wrote is on
+// disk. Functions of other callers may share the transaction; when one of them
+// fails, only what that one did is undone. fn must not wait for anything, and
+// must not call Update or Close (it would wait for itself).
+//
+// A context that ends before fn began takes fn out of the queue, and Update
+// returns its error: nothing was written. Once fn began, Update waits for the
+// outcome whatever the context says, so that an error always means that nothing
+// was written.
+func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("update database: %w", err)
+	}
+	result := make(chan error, 1) // the writer sends once and never waits
+	o := &op{fn: fn, done: func(err error) { result <- err }}
+	if !db.writer.add(o) {
+		return explain("update", db.raw.Path, ErrClosed)
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		if o.cancel() {
+			return fmt.Errorf("update database: %w", ctx.Err())
+		}
+		return <-result
+	}
+}
+
+// Queue hands fn to the writer goroutine and returns at once. Functions run in
+// the order queued, those of Update among them. done, which may be nil, is
+// called from the writer after the commit (nil) or with the error; it must not
+// block. After Close, done is called with ErrClosed before Queue returns.
+func (db *DB) Queue(fn func(*Tx) error, done func(error)) {
+	if done == nil {
+		done = func(error) {}
+	}
+	if !db.writer.add(&op{fn: fn, done: done}) {
+		done(explain("queue", db.raw.Path, ErrClosed))
+	}
+}
+
+// Stats counts what the writer did since Open.
+type Stats struct {
+	Backlog      int    // functions that wait for the writer
+	Functions    uint64 // functions committed
+	Failed       uint64 // functions that failed
+	Transactions uint64 // transactions committed
+}
+
+// Stats returns the writer's counters.
+func (db *DB) Stats() Stats { return db.writer.stats() }
+
+// View runs fn on a read connection, with one snapshot for all its reads. It
+// sees everything whose Update returned before.
+func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
+	err := db.read.RunInTx(ctx, &sql.TxOptions{ReadOnly: true}, func(ctx context.Context, tx bun.Tx) error {
+		return fn(&Tx{ctx: ctx, db: tx})
+	})
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("read database: %w", ctx.Err())
+	}
+	return explain("read", db.raw.Path, err)
+}
+
+// explain turns the conditions that an operator can do something about into a
+// *voice.Error. Other errors, and those explained already, stay as they are.
+func explain(op, path string, err error) error {
+	var told *voice.Error
+	if err == nil || errors.As(err, &told) {
+		return err
+	}
+	var kind error
+	var advice string
+	problem := sqlite.Classify(err)
+	switch {
+	case errors.Is(err, ErrClosed):
+		return unavailable(op, err)
+	case problem == sqlite.Full:
+		kind, advice = ErrFull, "free space on its file system"
+	case problem == sqlite.ReadOnly:
+		kind, advice = ErrReadOnly, "check owner and mode of the file and its directory, and that the file system is mounted for writing"
+	case problem == sqlite.Busy:
+		kind, advice = ErrBusy, "find out which process holds it"
+	default:
+		return fmt.Errorf("store: %s: %w", op, err)
+	}
+	return unavailable(op, fmt.Errorf("%w: %s: %s: %w", kind, path, advice, err))
+}
+
+func unavailable(op string, err error) error {
+	return &voice.Error{
+		Code: voice.CodeUnavailable, Op: "store: " + op,
+		Message:    "The server cannot store anything at the moment: try again later",
+		RetryAfter: 10 * time.Second, Err: err,
+	}
+}

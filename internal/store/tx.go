@@ -1,0 +1,114 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"tapedeck/internal/store/sqlite"
+	"tapedeck/internal/voice"
+)
+
+// Tx is what a function given to Update, Queue or View works with. It must not
+// be kept after that function returned. In View every write fails.
+//
+// A missing row is voice.NotFound of the noun. Times are kept to the
+// microsecond and come back in UTC.
+type Tx struct {
+	ctx context.Context // of this transaction; a Tx lives as long as one call
+	db  bun.IDB
+}
+
+// insert writes one new row. What is taken already is voice.CodeConflict with
+// the message taken.
+func (t *Tx) insert(row any, what, taken string) error {
+	_, err := t.db.NewInsert().Model(row).Exec(t.ctx)
+	return conflict("insert "+what, taken, err)
+}
+
+func conflict(op, taken string, err error) error {
+	switch sqlite.Classify(err) {
+	case sqlite.Duplicate:
+		return &voice.Error{Code: voice.CodeConflict, Op: "store: " + op, Message: taken, Err: err}
+	case sqlite.Dangling:
+		return &voice.Error{
+			Code: voice.CodeNotFound, Op: "store: " + op,
+			Message: voice.NotFound("workspace").Message, Err: err,
+		}
+	}
+	return fail(op, err)
+}
+
+// fail says what was tried; nil stays nil.
+func fail(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}
+
+// missing turns "no rows" into voice.NotFound of the noun.
+func missing(what string, err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return voice.NotFound(what)
+	}
+	return fail("read "+what, err)
+}
+
+// changed checks that a statement touched a row.
+func changed(what string, res sql.Result, err error) error {
+	if err != nil {
+		return fail("change "+what, err)
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return fail("change "+what, err)
+	}
+	if n == 0 {
+		return voice.NotFound(what)
+	}
+	return nil
+}
+
+// micros is a time as the database keeps it: whole microseconds since 1970, so
+// that times sort, compare and page exactly. 0 is the zero time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func timeOf(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+// text makes a string from outside fit for a text column: no NUL and no broken
+// UTF-8, which databases refuse. A SIP header can hold either.
+func text(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// number is a phone number as it is compared: without the leading plus.
+func number(s string) string { return strings.TrimPrefix(text(s), "+") }
+
+func encode(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
+func decode(s string, into any) error {
+	if s == "" || s == "null" {
+		return nil
+	}
+	return json.Unmarshal([]byte(s), into)
+}

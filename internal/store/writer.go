@@ -1,0 +1,232 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+const (
+	// maxBatch and maxHold bound a transaction, so that another process gets
+	// its turn to write. The values are ours: 256 small writes take some 20 ms.
+	maxBatch = 256
+	maxHold  = 50 * time.Millisecond
+)
+
+// The states of an op.
+const (
+	opWaiting int32 = iota
+	opRunning
+	opCancelled
+)
+
+// op is a function on its way through the writer.
+type op struct {
+	fn    func(*Tx) error
+	done  func(error)
+	state atomic.Int32
+	err   error // what fn returned
+}
+
+func (o *op) begin() bool  { return o.state.CompareAndSwap(opWaiting, opRunning) }
+func (o *op) cancel() bool { return o.state.CompareAndSwap(opWaiting, opCancelled) }
+
+// writer runs all writes of this process, one after the other. While one
+// transaction is being synced, the next functions gather in the queue and
+// become the next transaction (group commit).
+type writer struct {
+	db   *bun.DB
+	path string
+
+	mu      sync.Mutex // guards queue and closed; held for nanoseconds
+	queue   []*op
+	closed  bool
+	arrived *sync.Cond // something was queued, or closed was set
+
+	finished chan struct{} // closed by run when it returns
+
+	functions, failed, transactions atomic.Uint64
+}
+
+func newWriter(db *bun.DB, path string) *writer {
+	w := &writer{db: db, path: path, finished: make(chan struct{})}
+	w.arrived = sync.NewCond(&w.mu)
+	return w
+}
+
+// add queues an op. It reports false when the writer takes no more.
+func (w *writer) add(o *op) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return false
+	}
+	w.queue = append(w.queue, o)
+	w.arrived.Signal()
+	return true
+}
+
+// stop lets the writer finish its queue and waits for it.
+func (w *writer) stop() {
+	w.mu.Lock()
+	w.closed = true
+	w.arrived.Signal()
+	w.mu.Unlock()
+	<-w.finished
+}
+
+func (w *writer) stats() Stats {
+	w.mu.Lock()
+	n := len(w.queue)
+	w.mu.Unlock()
+	return Stats{
+		Backlog: n, Functions: w.functions.Load(), Failed: w.failed.Load(),
+		Transactions: w.transactions.Load(),
+	}
+}
+
+// run writes until the writer is stopped and its queue is empty.
+func (w *writer) run() {
+	defer close(w.finished)
+	for {
+		queue := w.take()
+		if queue == nil {
+			return
+		}
+		for len(queue) > 0 {
+			n := w.transact(queue[:min(len(queue), maxBatch)])
+			queue = queue[n:]
+		}
+	}
+}
+
+// take waits for ops and returns all of them, or nil when it is over.
+func (w *writer) take() []*op {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.queue) == 0 {
+		if w.closed {
+			return nil
+		}
+		w.arrived.Wait()
+	}
+	queue := w.queue
+	w.queue = nil
+	return queue
+}
+
+// transact runs the first ops of the batch in one transaction, reports to each,
+// and returns how many these were.
+func (w *writer) transact(batch []*op) int {
+	// No caller's context may reach a query here: SQLite answers an interrupted
+	// write by rolling back the whole transaction, with everybody's work in it.
+	ctx := context.Background()
+	tx, err := w.db.BeginTx(ctx, nil)
+	if err != nil {
+		waiting := slices.DeleteFunc(slices.Clone(batch), func(o *op) bool { return !o.begin() })
+		w.report(waiting, fmt.Errorf("begin: %w", err))
+		return len(batch)
+	}
+	t := &Tx{ctx: ctx, db: tx}
+	started := time.Now()
+	var ran []*op
+	n := 0
+	for n < len(batch) && err == nil && time.Since(started) < maxHold {
+		o := batch[n]
+		n++
+		if o.begin() {
+			ran = append(ran, o)
+			err = w.apply(t, o, len(batch) > 1)
+		}
+	}
+	switch {
+	case err != nil, len(ran) == 0:
+		w.rollback(tx)
+	case len(batch) == 1 && ran[0].err != nil:
+		w.rollback(tx) // alone: there was no savepoint to go back to
+	default:
+		if err = tx.Commit(); err != nil {
+			err = fmt.Errorf("commit: %w", err)
+		} else {
+			w.transactions.Add(1)
+		}
+	}
+	w.report(ran, err)
+	return n
+}
+
+// rollback undoes a transaction. When the database has given it up already
+// (disk full), or the connection is in an unknown state, the connection is
+// replaced.
+func (w *writer) rollback(tx bun.Tx) {
+	if tx.Rollback() == nil {
+		return
+	}
+	conn, err := w.db.DB.Conn(context.Background())
+	if err != nil {
+		return // there is no connection: the next transaction opens one, or reports why not
+	}
+	// ErrBadConn makes database/sql close it, which also undoes what is open.
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	_ = conn.Close() // it reports the ErrBadConn of the line above
+}
+
+// apply runs one op. An error of the op stays with the op; the error returned
+// means that the transaction is lost.
+func (w *writer) apply(t *Tx, o *op, shared bool) error {
+	if shared {
+		if _, err := t.db.ExecContext(t.ctx, "SAVEPOINT fn"); err != nil {
+			return fmt.Errorf("savepoint: %w", err)
+		}
+	}
+	o.err = call(t, o.fn)
+	if !shared {
+		return nil
+	}
+	if o.err != nil {
+		if _, err := t.db.ExecContext(t.ctx, "ROLLBACK TO fn"); err != nil {
+			// The savepoint is gone: the database gave up the transaction
+			// because of the op's error, which therefore is everybody's.
+			return o.err
+		}
+	}
+	if _, err := t.db.ExecContext(t.ctx, "RELEASE fn"); err != nil {
+		return fmt.Errorf("release savepoint: %w", err)
+	}
+	return nil
+}
+
+// call runs fn and turns a panic into an error, so that one bad function does
+// not end the writer for all.
+func call(t *Tx, fn func(*Tx) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a database function: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn(t)
+}
+
+// report tells each op how it went: its own error, else that of the whole
+// transaction.
+func (w *writer) report(batch []*op, whole error) {
+	for _, o := range batch {
+		err := o.err
+		if err == nil {
+			err = whole
+		}
+		if err != nil {
+			w.failed.Add(1)
+		} else {
+			w.functions.Add(1)
+		}
+		o.done(explain("write", w.path, err))
+	}
+}
