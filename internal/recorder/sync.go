@@ -1,0 +1,173 @@
+package recorder
+
+import (
+	"sync"
+	"time"
+)
+
+// parallelSyncs is how many fsyncs run at once: file systems commit such a
+// group together.
+const parallelSyncs = 8
+
+// syncing is the state of a capture that only the syncer touches.
+type syncing struct {
+	opened  bool
+	err     error         // of the last fsync
+	failing bool          // the last fsync failed
+	since   time.Duration // first failure in a row
+}
+
+// sync is the syncer goroutine: it makes safe what the writer wrote, once per
+// period for all, and at once for files that were made or are finished. It is
+// the only one that closes files and calls Notify.
+func (r *Recorder) sync(stop <-chan struct{}) {
+	tick := time.NewTicker(r.o.SyncEvery)
+	defer tick.Stop()
+	var captures, due []*Capture
+	for {
+		all, last := false, false
+		select {
+		case <-tick.C:
+			all = true
+			if err := r.lookAtDisk(); err != nil {
+				r.o.Logger.Warn("free space is not known", "error", err)
+			}
+		case <-r.wakeSyncer:
+		case <-stop:
+			all, last = true, true
+		}
+		captures, due = r.list(captures), due[:0]
+		for _, c := range captures {
+			if c.drained.Load() || c.created.Load() && (!c.syncing.opened || all && c.dirty.Load()) {
+				due = append(due, c)
+			}
+			r.tellLost(c)
+		}
+		r.syncAll(due)
+		for _, c := range due {
+			r.settle(c, last)
+		}
+		clear(captures)
+		clear(due)
+		if last {
+			return
+		}
+	}
+}
+
+// syncAll fsyncs the journals that have something new, and the directory when a
+// journal is new.
+func (r *Recorder) syncAll(due []*Capture) {
+	began := time.Now()
+	made, synced := false, false
+	limit := make(chan struct{}, parallelSyncs) // a token per running fsync
+	var group sync.WaitGroup
+	for _, c := range due {
+		c.syncing.err = nil
+		if !c.created.Load() {
+			continue
+		}
+		made = made || !c.syncing.opened
+		// Cleared before the fsync: what the writer adds meanwhile is for the next.
+		if !c.dirty.Swap(false) {
+			continue
+		}
+		synced = true
+		limit <- struct{}{}
+		group.Go(func() {
+			defer func() { <-limit }()
+			c.syncing.err = c.writing.w.Sync()
+		})
+	}
+	group.Wait()
+	if made {
+		r.syncDir(due)
+	}
+	if synced {
+		r.metrics.sync.Observe(time.Since(began).Seconds())
+	}
+}
+
+func (r *Recorder) syncDir(due []*Capture) {
+	err := r.o.Files.SyncDir(r.o.Dir)
+	for _, c := range due {
+		if c.created.Load() && !c.syncing.opened && c.syncing.err == nil {
+			c.syncing.err = err
+		}
+	}
+}
+
+// settle draws the conclusions of a round for one capture.
+func (r *Recorder) settle(c *Capture, last bool) {
+	s := &c.syncing
+	if s.err != nil {
+		c.dirty.Store(true)
+		r.metrics.writeErrors.Inc()
+		if !r.giveUp(c, last) {
+			return
+		}
+	} else {
+		s.failing = false
+		if c.created.Load() && !s.opened {
+			s.opened = true
+			if c.failure.Load() == nil {
+				c.spec.Notify(Event{Kind: Opened, Path: c.path})
+			}
+		}
+	}
+	if !c.drained.Load() {
+		return
+	}
+	r.forget(c)
+	r.close(c)
+}
+
+// giveUp says whether a journal that cannot be fsynced was tried long enough.
+// If so, the capture fails; while the writer still has it, through the writer.
+func (r *Recorder) giveUp(c *Capture, last bool) bool {
+	s := &c.syncing
+	now := r.o.Now()
+	if !s.failing {
+		s.failing, s.since = true, now
+		r.o.Logger.Warn("journal cannot be fsynced, trying again", "recording", c.spec.Recording, "error", s.err)
+	}
+	// A journal that was never safe fails at once: its owner waits for Opened.
+	if s.opened && now-s.since < r.o.RetryFor && !last && c.failure.Load() == nil {
+		return false
+	}
+	err := failed(s.err)
+	c.failure.CompareAndSwap(nil, &err)
+	if !c.drained.Load() {
+		wake(r.wakeWriter)
+		return false
+	}
+	return true
+}
+
+// close closes the file of a drained capture and tells its owner, last of all.
+func (r *Recorder) close(c *Capture) {
+	var err error
+	if c.created.Load() {
+		err = c.writing.w.Close()
+	}
+	r.tellLost(c)
+	if reason := c.failure.Load(); reason != nil {
+		c.spec.Notify(Event{Kind: Failed, Path: c.path, Err: *reason})
+		return
+	}
+	if err != nil {
+		c.spec.Notify(Event{Kind: Failed, Path: c.path, Err: err})
+		return
+	}
+	c.spec.Notify(Event{Kind: Closed, Path: c.path})
+}
+
+// tellLost raises the alarm for packets that there was no memory for.
+func (r *Recorder) tellLost(c *Capture) {
+	lost := c.untold.Swap(0)
+	if lost == 0 {
+		return
+	}
+	r.o.Logger.Warn("packets were not recorded, the disk is too slow", "recording", c.spec.Recording, "packets", lost)
+	c.spec.Notify(Event{Kind: Overflow, Path: c.path, Lost: lost})
+}

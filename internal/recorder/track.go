@@ -1,0 +1,122 @@
+package recorder
+
+import (
+	"time"
+
+	"tapedeck/internal/journal"
+	"tapedeck/internal/rtp"
+	"tapedeck/internal/voice"
+)
+
+// TrackSpec says whose voice a track is.
+type TrackSpec struct {
+	Call   voice.CallID
+	Party  string // number or address, for the receipt
+	Role   voice.Role
+	Codecs []Codec
+}
+
+// Track is where the packets of one participant go in. It is a tap of media
+// legs.
+type Track struct {
+	c      *Capture
+	number uint16
+	closed bool // guarded by c.mu
+}
+
+// Track opens a track. Tracks may come and go while the capture runs.
+func (c *Capture) Track(s TrackSpec) *Track {
+	e := journal.Entry{
+		Kind: journal.KindTrackOpened,
+		At:   c.r.o.Now() - c.start,
+		Detail: journal.Detail{
+			Call: string(s.Call), Party: s.Party, Role: string(s.Role), Codecs: s.Codecs,
+		},
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := &Track{c: c, number: c.tracks}
+	c.tracks++
+	if c.stopped || c.dead {
+		t.closed = true
+		return t
+	}
+	e.Track = t.number
+	c.put(c.encode(e), true)
+	return t
+}
+
+// Take copies a packet into the filling block. It does not block, does not keep
+// the payload and does not allocate. Outside of Begin and Stop, and while
+// paused, it drops the packet.
+func (t *Track) Take(p *rtp.Received) {
+	c := t.c
+	packet := journal.Packet{
+		Seq: uint16(p.Seq), Time: uint32(p.Time), SSRC: p.SSRC, PT: p.PT, Marker: p.Marker, Payload: p.Payload,
+	}
+	at := p.Arrival - c.start
+	c.mu.Lock()
+	if !c.open || t.closed {
+		c.mu.Unlock()
+		return
+	}
+	if c.fill != nil && c.lost == 0 && c.fill.Packet(at, t.number, &packet) {
+		c.packets++
+		c.mu.Unlock()
+		return
+	}
+	c.closeGap(false)
+	full := c.fill != nil
+	kept := c.lost == 0 && (full && c.fill.Packet(at, t.number, &packet) || c.turn(false) && c.fill.Packet(at, t.number, &packet))
+	if kept {
+		c.packets++
+	} else {
+		c.lose(p.Arrival)
+	}
+	c.mu.Unlock()
+	if full {
+		wake(c.r.wakeWriter)
+	}
+}
+
+// TakeReport copies a sender report into the filling block.
+func (t *Track) TakeReport(p *rtp.SenderReport) {
+	c := t.c
+	report := journal.SenderReport{SSRC: p.SSRC, NTP: p.NTP, RTPTime: p.RTPTime, Packets: p.Packets, Octets: p.Octets}
+	at := p.Arrival - c.start
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.open || t.closed {
+		return
+	}
+	if c.fill != nil && c.fill.Report(at, t.number, &report) {
+		return
+	}
+	// A report that there is no memory for is no loss: the next one says the same.
+	if c.turn(false) {
+		c.fill.Report(at, t.number, &report)
+	}
+}
+
+// SetCodecs notes what the track may carry from now on, after an offer and
+// answer.
+func (t *Track) SetCodecs(at time.Duration, codecs []Codec) {
+	t.note(journal.Entry{Kind: journal.KindTrackChanged, At: at - t.c.start, Track: t.number, Detail: journal.Detail{Codecs: codecs}}, false)
+}
+
+// Close ends the track: what it is given afterwards is dropped.
+func (t *Track) Close(at time.Duration) {
+	t.note(journal.Entry{Kind: journal.KindTrackClosed, At: at - t.c.start, Track: t.number}, true)
+}
+
+func (t *Track) note(e journal.Entry, last bool) {
+	c := t.c
+	encoded := c.encode(e)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.closed || c.stopped || c.dead {
+		return
+	}
+	t.closed = last
+	c.put(encoded, true)
+}
