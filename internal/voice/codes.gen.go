@@ -18,9 +18,75 @@ const (
 	CodeMethodNotAllowed     Code = "method_not_allowed"     // 405
 	CodeConflict             Code = "conflict"               // 409
 	CodeBodyTooLarge         Code = "body_too_large"         // 413
+	CodeRangeNotSatisfiable  Code = "range_not_satisfiable"  // 416
 	CodeValidationFailed     Code = "validation_failed"      // 422
 	CodeIdempotencyKeyReused Code = "idempotency_key_reused" // 422
 	CodeTooManyRequests      Code = "too_many_requests"      // 429
 	CodeInternal             Code = "internal"               // 500
 	CodeUnavailable          Code = "unavailable"            // 503
 )
+
+// Status returns the HTTP status that goes with the code. A code that is not in
+// the list is a fault of the server.
+func (c Code) Status() int {
+	switch c {
+	case CodeInvalidJSON:
+		return 400
+	case CodeInvalidParameter:
+		return 400
+	case CodeCallNotActive:
+		return 400
+	case CodeCallNotInState:
+		return 400
+	case CodeRecordingNotActive:
+		return 400
+	case CodeUnauthorized:
+		return 401
+	case CodeForbidden:
+		return 403
+	case CodeNotFound:
+		return 404
+	case CodeMethodNotAllowed:
+		return 405
+	case CodeConflict:
+		return 409
+	case CodeBodyTooLarge:
+		return 413
+	case CodeRangeNotSatisfiable:
+		return 416
+	case CodeValidationFailed:
+		return 422
+	case CodeIdempotencyKeyReused:
+		return 422
+	case CodeTooManyRequests:
+		return 429
+	case CodeInternal:
+		return 500
+	case CodeUnavailable:
+		return 503
+	}
+	return 500
+}
+
+// Codes lists every error code.
+func Codes() []Code {
+	return []Code{
+		CodeInvalidJSON,
+		CodeInvalidParameter,
+		CodeCallNotActive,
+		CodeCallNotInState,
+		CodeRecordingNotActive,
+		CodeUnauthorized,
+		CodeForbidden,
+		CodeNotFound,
+		CodeMethodNotAllowed,
+		CodeConflict,
+		CodeBodyTooLarge,
+		CodeRangeNotSatisfiable,
+		CodeValidationFailed,
+		CodeIdempotencyKeyReused,
+		CodeTooManyRequests,
+		CodeInternal,
+		CodeUnavailable,
+	}
+}

@@ -2,6 +2,7 @@ package voice
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -207,4 +208,22 @@ type RecordingFilter struct {
 	EndAt     time.Time // created before or at
 	Live      bool      // only recordings that can still take audio or are being made
 	Page
+}
+
+// The kinds of the jobs that follow a recording. Their reference is Ref.
+const (
+	JobPublish = "publish" // make the file out of the journal
+	JobSweep   = "sweep"   // delete the journal that is not needed any more
+)
+
+// Ref names the recording for a job, with its workspace.
+func (r *Recording) Ref() string { return string(r.Workspace) + "/" + string(r.ID) }
+
+// SplitRef takes a reference apart.
+func SplitRef(ref string) (WorkspaceID, RecordingID, error) {
+	ws, id, found := strings.Cut(ref, "/")
+	if !found || ws == "" || id == "" {
+		return "", "", fmt.Errorf("%q does not name a recording", ref)
+	}
+	return WorkspaceID(ws), RecordingID(id), nil
 }

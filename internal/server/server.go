@@ -1,0 +1,286 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"tapedeck/internal/admin"
+	"tapedeck/internal/archive"
+	"tapedeck/internal/auth"
+	"tapedeck/internal/blob"
+	"tapedeck/internal/blob/fileblob"
+	"tapedeck/internal/config"
+	"tapedeck/internal/control"
+	"tapedeck/internal/dispatch"
+	"tapedeck/internal/httpapi"
+	"tapedeck/internal/jobs"
+	"tapedeck/internal/media"
+	"tapedeck/internal/publish"
+	"tapedeck/internal/recorder"
+	"tapedeck/internal/session"
+	"tapedeck/internal/sip"
+	"tapedeck/internal/store"
+	"tapedeck/internal/voice"
+)
+
+// Options say what server to build.
+type Options struct {
+	Config  *config.Config
+	Logger  *slog.Logger // nil = discard
+	Version string       // of this build
+}
+
+// Server is one Tapedeck node.
+type Server struct {
+	o        Options
+	log      *slog.Logger
+	epoch    time.Time
+	registry *prometheus.Registry
+
+	dir       *dataDir
+	db        *store.DB
+	bucket    *blob.Bucket
+	media     *media.Engine
+	recorder  *recorder.Recorder
+	agent     *sip.Agent
+	sessions  *session.Manager
+	publisher *publish.Publisher
+	runner    *jobs.Runner
+	dispatch  *dispatch.Dispatcher
+	health    *admin.Health
+	listener  net.Listener
+	http      *http.Server
+
+	closers []func() error // in the order in which things were opened
+}
+
+// Ready tells where a server is reached. It is the line that serve prints.
+type Ready struct {
+	Event string `json:"event"` // "ready"
+	HTTP  string `json:"http"`
+	SIP   string `json:"sip"`
+}
+
+// New opens everything and binds every socket; nothing is answered before Run.
+// When it fails it leaves nothing open, and the error says what a person can
+// do. A server that is not run must be closed.
+func New(ctx context.Context, o Options) (_ *Server, err error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{o: o, log: o.Logger, epoch: time.Now(), registry: prometheus.NewRegistry()}
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	for _, build := range []func(context.Context) error{
+		s.openStores, s.openEngines, s.openCalls, s.recover, s.openDoors,
+	} {
+		if err := build(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// now is the process's monotonic clock.
+func (s *Server) now() time.Duration { return time.Since(s.epoch) }
+
+func (s *Server) opened(close func() error) { s.closers = append(s.closers, close) }
+
+// openStores: lock, database, blobs.
+func (s *Server) openStores(ctx context.Context) (err error) {
+	c := s.o.Config
+	if s.dir, err = openDataDir(c.Data); err != nil {
+		return err
+	}
+	s.opened(s.dir.close)
+	database := c.Database
+	if database == "" {
+		database = store.PathIn(c.Data)
+	}
+	if s.db, err = store.Open(ctx, store.Options{URL: database}); err != nil {
+		return err
+	}
+	s.opened(s.db.Close)
+	if err := bootstrap(ctx, s.db, c.Data); err != nil {
+		return fmt.Errorf("first start: %w", err)
+	}
+	files := s.dir.in(filesName)
+	if c.Storage != "" {
+		if files, err = storagePath(c.Storage); err != nil {
+			return err
+		}
+	}
+	driver, err := fileblob.New(fileblob.Options{Dir: files})
+	if err != nil {
+		return fmt.Errorf("storage %s: %w", files, err)
+	}
+	s.bucket = blob.New(driver)
+	s.opened(s.bucket.Close)
+	return nil
+}
+
+// openEngines: media, recorder, SIP.
+func (s *Server) openEngines(context.Context) (err error) {
+	c := s.o.Config
+	if s.agent, err = sip.New(sip.Options{
+		Listen: c.SIP, UserAgent: "Tapedeck/" + s.o.Version, OnInvite: s.invite,
+		MinSE: c.Session.MinSE, SessionExpires: c.Session.Expires,
+		Logger: s.log, Registerer: s.registry,
+	}); err != nil {
+		return err
+	}
+	s.opened(s.agent.Close)
+	bind := s.agent.Addr().Addr()
+	public := c.MediaIP
+	if !public.IsValid() {
+		public = bind
+	}
+	if public.IsUnspecified() {
+		return fmt.Errorf("sip listens on every address (%s), so the address for SDP is not known: give it with --media-ip", c.SIP)
+	}
+	if s.media, err = media.New(media.Options{
+		BindIP: bind, PublicIP: public, PortFrom: c.RTP.From, PortTo: c.RTP.To,
+		Cooldown: c.Media.Cooldown, Workers: c.Media.Workers, Now: s.now,
+		Logger: s.log, Registerer: s.registry,
+	}); err != nil {
+		return err
+	}
+	s.opened(s.media.Close)
+	if s.recorder, err = recorder.New(recorder.Options{
+		Dir: s.dir.in(journalsName), FlushEvery: c.Recording.Flush, SyncEvery: c.Recording.Sync,
+		Buffer: c.Recording.Buffer, MinFree: uint64(max(0, c.Recording.MinFree)), Now: s.now,
+		Logger: s.log, Registerer: s.registry,
+	}); err != nil {
+		return err
+	}
+	s.opened(s.recorder.Close)
+	if err := s.recorder.Room(); err != nil {
+		s.log.Warn("no new recordings until there is room", "error", err)
+	}
+	return nil
+}
+
+// openCalls: sessions, publisher, jobs, dispatch.
+func (s *Server) openCalls(context.Context) (err error) {
+	c := s.o.Config
+	kept, err := archive.New(archive.Options{Bucket: s.bucket})
+	if err != nil {
+		return err
+	}
+	if s.publisher, err = publish.New(publish.Options{
+		DB: s.db, Recorder: s.recorder, Archive: kept, WorkDir: s.dir.in(workName),
+		KeepJournal: c.Recording.KeepJournal, Software: "tapedeck " + s.o.Version,
+		Logger: s.log, Registerer: s.registry,
+	}); err != nil {
+		return err
+	}
+	if s.runner, err = jobs.New(jobs.Options{
+		DB: s.db, Node: c.Node, Logger: s.log, Registerer: s.registry,
+		Handlers: map[string]jobs.Handler{
+			voice.JobPublish: s.publisher.Publish, voice.JobSweep: s.publisher.Sweep,
+		},
+	}); err != nil {
+		return err
+	}
+	if s.sessions, err = session.New(session.Options{
+		Agent: s.agent, Media: s.media, Recorder: s.recorder, DB: s.db, Now: s.now, Wake: s.runner.Wake,
+		MaxRecording: c.Recording.MaxLength, MediaTimeout: c.Media.Timeout, MaxSessions: c.Session.MaxCalls,
+		Logger: s.log, Registerer: s.registry,
+	}); err != nil {
+		return err
+	}
+	if s.dispatch, err = dispatch.New(dispatch.Options{
+		DB: s.db, Sessions: s.sessions, Logger: s.log, Registerer: s.registry,
+	}); err != nil {
+		return err
+	}
+	s.opened(s.sessions.Close)
+	access, err := auth.New(auth.Options{DB: s.db, Now: s.now})
+	if err != nil {
+		return err
+	}
+	verbs, err := control.New(control.Options{
+		DB: s.db, Auth: access, Sessions: s.sessions, Archive: kept,
+		Live: s.publisher.Live, Forget: s.publisher.Forget,
+	})
+	if err != nil {
+		return err
+	}
+	return s.openHTTP(verbs)
+}
+
+// recover ends what a crash left open, before anything new begins.
+func (s *Server) recover(ctx context.Context) error {
+	if err := session.Recover(ctx, s.db, s.dir.alive, s.log); err != nil {
+		return fmt.Errorf("recover calls: %w", err)
+	}
+	return s.publisher.Recover(ctx, s.dir.in(journalsName))
+}
+
+// openDoors: the HTTP listener.
+func (s *Server) openDoors(context.Context) (err error) {
+	c := s.o.Config
+	if s.listener, err = net.Listen("tcp", c.HTTP); err != nil {
+		return fmt.Errorf("http cannot listen on %s: %w; give another address with --http", c.HTTP, err)
+	}
+	s.opened(func() error {
+		if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+func (s *Server) openHTTP(verbs *control.Service) error {
+	health, err := admin.New(admin.Options{
+		Check: verbs.Check, Draining: s.sessions.Draining, Room: s.recorder.Room, Gatherer: s.registry,
+	})
+	if err != nil {
+		return err
+	}
+	s.health = health
+	api, err := httpapi.New(httpapi.Options{Service: verbs, Health: health, Logger: s.log, Registerer: s.registry})
+	if err != nil {
+		return err
+	}
+	s.http = httpapi.Server(api)
+	return nil
+}
+
+// invite is called by the SIP agent for each incoming call.
+func (s *Server) invite(d *sip.Dialog) { s.dispatch.Invite(d) }
+
+// Ready tells where the server is reached.
+func (s *Server) Ready() Ready {
+	return Ready{Event: "ready", HTTP: s.listener.Addr().String(), SIP: s.agent.Addr().String()}
+}
+
+// SIP is the address of the SIP agent.
+func (s *Server) SIP() netip.AddrPort { return s.agent.Addr() }
+
+// DataDir is the data directory.
+func (s *Server) DataDir() string { return s.dir.path }
+
+// Close gives everything free that New opened. It may be called again.
+func (s *Server) Close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,420 @@
+package session
+
+import (
+	"errors"
+	"time"
+
+	"tapedeck/internal/media"
+	"tapedeck/internal/recorder"
+	"tapedeck/internal/store"
+	"tapedeck/internal/voice"
+)
+
+// trigger says what a recording waits for before it captures.
+type trigger int
+
+const (
+	atAnswer trigger = iota
+	atRinging
+)
+
+func triggerOf(start voice.RecordStart) trigger {
+	if start == voice.RecordFromRinging {
+		return atRinging
+	}
+	return atAnswer
+}
+
+// takeSpec asks for a recording.
+type takeSpec struct {
+	origin    voice.RecordingOrigin
+	stereo    bool
+	maxLength int  // seconds of file; 0 = the server's cap
+	from      *leg // whose ringing or answer it waits for
+	trigger   trigger
+}
+
+// take is one recording of the session, from the request until its journal is
+// closed. It covers the leg it is on and whoever that leg is bridged with.
+type take struct {
+	rec     voice.Recording
+	spec    takeSpec
+	on      *leg
+	capture *recorder.Capture
+	tracks  map[*leg]*recorder.Track
+
+	opened  bool // the journal is on disk
+	begun   bool // sample 0 is set
+	stopped bool // no more audio is taken
+	ending  bool // the last state is on its way to the store
+	settled bool // the last state is committed, or there is none to keep
+
+	limit    *alarm        // longest length
+	limitAt  time.Time     // when it rings
+	left     time.Duration // until then, while a pause is left out of the file
+	skipping bool
+
+	safe    bool // the row is committed
+	failure error
+	waiters []func(error)
+}
+
+// room reports why no recording can start now, as a *voice.Error.
+func (m *Manager) room() error {
+	if err := m.o.Recorder.Room(); err != nil {
+		return noRoom(err)
+	}
+	return nil
+}
+
+func (s *session) room() error { return s.m.room() }
+
+func noRoom(err error) error {
+	return &voice.Error{
+		Code: voice.CodeUnavailable, Op: "start recording", Err: err, RetryAfter: 30 * time.Second,
+		Message: "The server has no room for another recording; running recordings go on",
+	}
+}
+
+// record starts a recording on the leg. Audio counts from this very moment if
+// the call is answered; the journal file follows.
+func (s *session) record(l *leg, spec takeSpec) (*take, error) {
+	length := s.m.o.MaxRecording
+	if spec.maxLength > 0 && int64(spec.maxLength) < int64(length/time.Second) {
+		length = seconds(spec.maxLength)
+	}
+	now := time.Now().UTC()
+	t := &take{on: l, spec: spec, tracks: map[*leg]*recorder.Track{}}
+	t.rec = voice.Recording{
+		ID: voice.RecordingID(s.newID()), Workspace: l.call.Workspace, Channel: l.call.Channel, Call: l.call.ID,
+		Status: voice.RecordingAccepted, Origin: spec.origin, Stereo: spec.stereo, MaxLength: length,
+		Direction: l.call.Direction, From: l.call.From, To: l.call.To,
+		CreatedAt: now, UpdatedAt: now,
+	}
+	capture, err := s.m.o.Recorder.Start(recorder.Spec{
+		Recording: t.rec.ID, Workspace: t.rec.Workspace, Channel: t.rec.Channel, Call: t.rec.Call,
+		Stereo: spec.stereo, MaxLength: length, SampleRate: s.fileRate(), Wall: now,
+		Notify: func(e recorder.Event) { s.inbox.put(func() { s.onCapture(t, e) }) },
+	})
+	if err != nil {
+		if errors.Is(err, recorder.ErrNoRoom) {
+			return nil, noRoom(err)
+		}
+		return nil, err
+	}
+	t.capture = capture
+	s.takes = append(s.takes, t)
+	t.add(l)
+	if b := l.bridge; b != nil && b.audio != nil {
+		t.add(b.other(l))
+	}
+	s.saveTake(t, nil)
+	if from := spec.from; from.answered() || (spec.trigger == atRinging && from.call.Status == voice.CallRinging) {
+		s.beginTake(t)
+	}
+	return t, nil
+}
+
+// recordFor starts a recording that a call or bridge asked for. The call goes
+// on without it when it cannot be made, and the recording says why.
+func (s *session) recordFor(l *leg, spec takeSpec) {
+	_, err := s.record(l, spec)
+	if err == nil {
+		return
+	}
+	s.log.Error("call goes on unrecorded", "call", l.call.ID, "error", err)
+	now := time.Now().UTC()
+	rec := voice.Recording{
+		ID: voice.RecordingID(s.newID()), Workspace: l.call.Workspace, Channel: l.call.Channel, Call: l.call.ID,
+		Status: voice.RecordingFailed, Origin: spec.origin, Stereo: spec.stereo,
+		EndCause: voice.EndStorageFailed, Problem: err.Error(),
+		Direction: l.call.Direction, From: l.call.From, To: l.call.To,
+		CreatedAt: now, UpdatedAt: now, EndedAt: now,
+	}
+	s.write("recording", func(tx *store.Tx) error { return tx.PutRecording(rec) }, nil)
+}
+
+// whenSafe calls f once the recording will survive a crash, or with the reason
+// why it will not come to be.
+func (t *take) whenSafe(f func(error)) {
+	switch {
+	case t.failure != nil:
+		f(t.failure)
+	case t.safe:
+		f(nil)
+	default:
+		t.waiters = append(t.waiters, f)
+	}
+}
+
+// covers reports whether the recording keeps what the leg's party says.
+func (t *take) covers(l *leg) bool { return t.tracks[l] != nil && !t.stopped }
+
+// add gives the leg a track in the recording, if it belongs there.
+func (t *take) add(l *leg) {
+	b := t.on.bridge
+	if t.stopped || t.tracks[l] != nil || (l != t.on && (b == nil || b.other(t.on) != l)) {
+		return
+	}
+	t.tracks[l] = t.capture.Track(recorder.TrackSpec{
+		Call: l.call.ID, Party: l.party(), Role: l.role(), Codecs: l.codecs(),
+	})
+}
+
+// drop closes the leg's track.
+func (t *take) drop(l *leg, at time.Duration) {
+	if track := t.tracks[l]; track != nil {
+		track.Close(at)
+		delete(t.tracks, l)
+	}
+}
+
+// retap tells the leg's media which recordings listen.
+func (s *session) retap(l *leg) {
+	if l.media == nil || l.ended {
+		return
+	}
+	var taps []media.Tap
+	for _, t := range s.takes {
+		if t.begun && t.covers(l) {
+			taps = append(taps, t.tracks[l])
+		}
+	}
+	l.media.SetTaps(taps...)
+}
+
+// begin starts the recordings that waited for this of the leg.
+func (s *session) begin(l *leg, what trigger) {
+	for _, t := range s.takes {
+		if t.spec.from == l && !t.begun && !t.stopped && (what == atAnswer || t.spec.trigger == what) {
+			s.beginTake(t)
+		}
+	}
+}
+
+// beginTake sets sample 0 of the recording.
+func (s *session) beginTake(t *take) {
+	now := time.Now()
+	t.begun = true
+	t.rec.StartedAt = now.UTC()
+	t.capture.Begin(s.now(), now)
+	for l := range t.tracks {
+		s.retap(l)
+	}
+	if b := t.on.bridge; b != nil && b.audio != nil {
+		t.capture.Joined(s.now(), b.near.call.ID, b.far.call.ID)
+	}
+	for l, track := range t.tracks {
+		track.SetCodecs(s.now(), l.codecs())
+		if l.stream.Held {
+			t.capture.Held(s.now(), l.call.ID, true)
+		}
+	}
+	s.setLimit(t, t.rec.MaxLength)
+	s.moveTake(t, voice.RecordingStart)
+}
+
+// setLimit stops the recording when so much more has come into the file. The
+// renderer cuts to the very sample.
+func (s *session) setLimit(t *take, left time.Duration) {
+	t.limitAt = time.Now().Add(left)
+	t.limit = s.clock.after(left, func() { s.stopTake(t, voice.EndMaxLength) })
+}
+
+// steer pauses, resumes or stops a recording because the API says so. Asking
+// for the status that it has is no fault.
+func (s *session) steer(t *take, to voice.RecordingStatus, behavior voice.PauseBehavior) error {
+	if t.rec.Status == to {
+		return nil
+	}
+	event := map[voice.RecordingStatus]voice.RecordingEvent{
+		voice.RecordingPaused: voice.RecordingPause, voice.RecordingOngoing: voice.RecordingResume,
+	}[to]
+	switch to {
+	case voice.RecordingCompleted:
+		if !t.rec.Status.Capturing() {
+			return recordingNotActive(t)
+		}
+		s.stopTake(t, voice.EndStopped)
+		return nil
+	case voice.RecordingPaused:
+		if _, err := t.rec.Status.Next(event); err != nil {
+			return recordingNotActive(t)
+		}
+		if _, err := t.capture.Pause(behavior); err != nil {
+			return err
+		}
+		if behavior == voice.PauseSkip {
+			t.skipping, t.left = true, time.Until(t.limitAt)
+			s.clock.drop(t.limit)
+		}
+	default:
+		if _, err := t.rec.Status.Next(event); err != nil {
+			return recordingNotActive(t)
+		}
+		if _, err := t.capture.Resume(); err != nil {
+			return err
+		}
+		if t.skipping {
+			t.skipping = false
+			s.setLimit(t, t.left)
+		}
+	}
+	s.moveTake(t, event)
+	return nil
+}
+
+func recordingNotActive(t *take) error {
+	return &voice.Error{
+		Code:    voice.CodeRecordingNotActive,
+		Message: "The recording is " + string(t.rec.Status) + ": it cannot be changed so",
+	}
+}
+
+// moveTake moves the recording's status by one event that was found to fit.
+func (s *session) moveTake(t *take, e voice.RecordingEvent) {
+	next, err := t.rec.Status.Next(e)
+	if err != nil {
+		s.log.Error("recording state", "recording", t.rec.ID, "error", err)
+		return
+	}
+	t.rec.Status = next
+	s.log.Info("recording "+string(next), "recording", t.rec.ID, "call", t.rec.Call)
+	s.saveTake(t, nil)
+}
+
+// stopTake shuts the recording's gates. Its file is made when the journal is
+// closed. A recording that never began leaves nothing.
+func (s *session) stopTake(t *take, cause voice.EndCause) {
+	if t.stopped {
+		return
+	}
+	t.stopped = true
+	s.clock.drop(t.limit)
+	if _, err := t.capture.Stop(cause); err != nil && cause != voice.EndStorageFailed {
+		s.log.Error("stop capture", "recording", t.rec.ID, "error", err)
+	}
+	for l := range t.tracks {
+		s.retap(l)
+	}
+	t.rec.EndCause, t.rec.EndedAt = cause, time.Now().UTC()
+	if t.begun {
+		s.moveTake(t, voice.RecordingEnd)
+	} else {
+		s.moveTake(t, voice.RecordingLose)
+	}
+}
+
+// endTakes stops the recordings that end with the leg.
+func (s *session) endTakes(l *leg) {
+	cause := voice.EndCallEnded
+	if l.call.HangupSource == voice.HangupByMediaTimeout {
+		cause = voice.EndNoMedia
+	}
+	for _, t := range s.takes {
+		switch {
+		case !t.begun && (t.on == l || t.spec.from == l):
+			s.stopTake(t, voice.EndNotAnswered)
+		case t.on == l:
+			s.stopTake(t, cause)
+		}
+	}
+}
+
+// onCapture handles what the recorder has to say of a recording.
+func (s *session) onCapture(t *take, e recorder.Event) {
+	switch e.Kind {
+	case recorder.Opened:
+		t.opened = true
+		s.saveTake(t, func() {
+			t.safe = true
+			t.tell(nil)
+		})
+	case recorder.Overflow:
+		s.log.Error("recording lost packets: the disk is too slow", "recording", t.rec.ID, "lost", e.Lost)
+	case recorder.Failed:
+		s.onCaptureFailed(t, e.Err)
+	case recorder.Closed:
+		s.settle(t)
+	}
+}
+
+// onCaptureFailed ends a recording that the disk does not take. What reached
+// the disk is made into a file.
+func (s *session) onCaptureFailed(t *take, err error) {
+	s.log.Error("recording broke off", "recording", t.rec.ID, "call", t.rec.Call, "error", err)
+	t.rec.Problem = err.Error()
+	if t.opened {
+		s.stopTake(t, voice.EndStorageFailed)
+		s.settle(t)
+		return
+	}
+	t.stopped, t.settled = true, true
+	s.clock.drop(t.limit)
+	t.rec.Status, t.rec.EndCause, t.rec.EndedAt = voice.RecordingFailed, voice.EndStorageFailed, time.Now().UTC()
+	for l := range t.tracks {
+		s.retap(l)
+	}
+	if t.spec.origin != voice.OriginCommandRecordCall {
+		t.opened = true // nobody waits for an answer: the row must tell
+	}
+	s.saveTake(t, nil)
+	t.tell(noRoom(err))
+}
+
+// tell answers who waits to know whether the recording is safe.
+func (t *take) tell(err error) {
+	t.failure = err
+	for _, f := range t.waiters {
+		f(err)
+	}
+	t.waiters = nil
+}
+
+// settle commits the end of the capture together with the job that makes the
+// file.
+func (s *session) settle(t *take) {
+	if t.ending || t.settled {
+		return
+	}
+	t.ending = true
+	rec := t.rec
+	rec.UpdatedAt = time.Now().UTC()
+	s.write("recording", func(tx *store.Tx) error {
+		if err := tx.PutRecording(rec); err != nil {
+			return err
+		}
+		return tx.InsertJob(store.Job{ID: store.NewID(), Kind: voice.JobPublish, Ref: rec.Ref(), RunAt: rec.UpdatedAt})
+	}, func() {
+		t.settled = true
+		s.m.o.Wake()
+	})
+}
+
+// saveTake publishes the recording's snapshot and hands it to the store once
+// its journal is on disk: there is never a row without one.
+func (s *session) saveTake(t *take, then func()) {
+	t.rec.UpdatedAt = time.Now().UTC()
+	var all []voice.Recording
+	for _, other := range s.takes {
+		if other.on == t.on && (other.opened || other.failure == nil) {
+			all = append(all, other.rec)
+		}
+	}
+	t.on.handle.recordings.Store(&all)
+	if !t.opened {
+		return
+	}
+	rec := t.rec
+	s.write("recording", func(tx *store.Tx) error { return tx.PutRecording(rec) }, then)
+}
+
+// take finds a recording on the leg.
+func (s *session) take(l *leg, id voice.RecordingID) *take {
+	for _, t := range s.takes {
+		if t.on == l && t.rec.ID == id {
+			return t
+		}
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package session
+
+import (
+	"strings"
+
+	"tapedeck/internal/codec"
+	"tapedeck/internal/voice"
+)
+
+// destination is where a call to a party is sent.
+type destination struct {
+	uri                string // SIP request-URI
+	kind               voice.CallType
+	username, password string // for digest; empty for a party that is no trunk
+}
+
+// target finds where a party is reached: a SIP URI directly, a phone number
+// over the channel's trunk. A fault is a *voice.Error about member "to".
+func target(ch *voice.Channel, to string) (destination, error) {
+	if isSIP(to) {
+		if strings.ContainsAny(to, " \t\r\n<>\"") {
+			return destination{}, fault("to", "is not a SIP URI")
+		}
+		return destination{uri: to, kind: voice.CallSIP}, nil
+	}
+	if !isNumber(to) {
+		return destination{}, fault("to", "must be a phone number or a sip: URI")
+	}
+	if ch.Trunk.URI == "" {
+		return destination{}, fault("to", "is a phone number, but the channel has no trunk: give a sip: URI, or the channel a trunk")
+	}
+	scheme, rest, _ := strings.Cut(ch.Trunk.URI, ":")
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		rest = rest[at+1:]
+	}
+	return destination{
+		uri: scheme + ":" + to + "@" + rest, kind: voice.CallPSTN,
+		username: ch.Trunk.Username, password: ch.Trunk.Password,
+	}, nil
+}
+
+func isSIP(address string) bool {
+	return len(address) > 4 && strings.EqualFold(address[:4], "sip:")
+}
+
+// isNumber accepts digits as dialled, without the visual separators of
+// RFC 3966 §5.1.1.
+func isNumber(s string) bool {
+	digits := strings.TrimPrefix(s, "+")
+	return digits != "" && len(digits) <= 40 && strings.Trim(digits, "0123456789*#") == ""
+}
+
+// kindOf is the call type of an address that someone else gave.
+func kindOf(address string) voice.CallType {
+	if isNumber(address) {
+		return voice.CallPSTN
+	}
+	return voice.CallSIP
+}
+
+// codecsOf are the codecs that the session's legs may use: the channel's in
+// its order, as far as the server has them, and telephone-event always.
+func (s *session) codecsOf() []codec.Info {
+	if len(s.channel.Codecs) == 0 {
+		return s.m.o.Codecs
+	}
+	var out []codec.Info
+	for _, name := range s.channel.Codecs {
+		for _, c := range s.m.o.Codecs {
+			if strings.EqualFold(c.Name, name) {
+				out = append(out, c)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return s.m.o.Codecs
+	}
+	for _, c := range s.m.o.Codecs {
+		if c.Name == "telephone-event" {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// fileRate is the sample rate of a recording of the session, in Hz: the highest
+// among the codecs that its parties may be offered, fixed at the start.
+func (s *session) fileRate() int {
+	rate := 8000
+	for _, c := range s.codecsOf() {
+		rate = max(rate, c.SampleRate)
+	}
+	return rate
+}
