@@ -10,10 +10,12 @@ import (
 )
 
 // The budgets: what no file, function or package exceeds. The aim is half of
-// it: 400 lines a file, 60 a function.
+// it: 400 lines a file, 60 a function. A test may be longer, because most of it
+// is a table.
 const (
 	maxFileLines    = 800
 	maxFuncLines    = 120
+	maxTestLines    = 200
 	maxPackageLines = 3000
 )
 
@@ -23,11 +25,13 @@ func TestSizeBudgets(t *testing.T) {
 		if s.generated {
 			continue
 		}
-		n := bytes.Count(s.text, []byte("\n"))
+		n, budget := bytes.Count(s.text, []byte("\n")), maxFuncLines
 		if n > maxFileLines {
 			t.Errorf("%s has %d lines, the budget is %d: does it hold more than one job?", s.path, n, maxFileLines)
 		}
-		if !s.test {
+		if s.test {
+			budget = maxTestLines
+		} else {
 			lines[s.pkg] += n
 		}
 		for _, decl := range s.file.Decls {
@@ -35,8 +39,8 @@ func TestSizeBudgets(t *testing.T) {
 			if !ok || fn.Body == nil {
 				continue
 			}
-			if n := s.line(fn.End()) - s.line(fn.Pos()) + 1; n > maxFuncLines {
-				t.Errorf("%s:%d: %s has %d lines, the budget is %d", s.path, s.line(fn.Pos()), fn.Name.Name, n, maxFuncLines)
+			if n := s.line(fn.End()) - s.line(fn.Pos()) + 1; n > budget {
+				t.Errorf("%s:%d: %s has %d lines, the budget is %d", s.path, s.line(fn.Pos()), fn.Name.Name, n, budget)
 			}
 		}
 	}
@@ -51,8 +55,8 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	for pkg, sources := range load(t).packages() {
 		var places []string
 		for _, s := range sources {
-			if s.file.Doc == nil {
-				continue
+			if s.file.Doc == nil || s.generated {
+				continue // a generator's own words say nothing of the package
 			}
 			places = append(places, s.path)
 			name := s.file.Name.Name
@@ -60,10 +64,10 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 			if name == "main" {
 				want = "Command "
 			}
-			if text := s.file.Doc.Text(); !strings.HasPrefix(text, want) && !s.generated {
+			if text := s.file.Doc.Text(); !strings.HasPrefix(text, want) {
 				t.Errorf("%s: the package comment does not begin with %q", s.path, want)
 			}
-			if base := path.Base(s.path); base != "doc.go" && base != "main.go" && base != path.Base(pkg)+".go" && !s.generated {
+			if base := path.Base(s.path); base != "doc.go" && base != "main.go" && base != path.Base(pkg)+".go" {
 				t.Errorf("%s: the package comment belongs into doc.go or the main file", s.path)
 			}
 		}

@@ -121,6 +121,7 @@ func tops() []Package {
 		{Path: "demo", Floor: Programs, Imports: []string{"voice", "audio", "codec", "wav", "config", "server", "callgen"}, Does: "the main job in one command"},
 		{Path: "cmd/tapedeck", Floor: Command, Root: true, Imports: []string{Anything}, Does: "the program: one short file per command"},
 		{Path: "api", Floor: Words, Root: true, Does: "the contract: openapi.yaml and errors.yaml"},
+		{Path: "api/gen", Floor: Command, Root: true, Does: "makes error codes, their page and the document as JSON from it"},
 	}
 }
 
