@@ -21,7 +21,7 @@ import (
 // A missing row is voice.NotFound of the noun. Times are kept to the
 // microsecond and come back in UTC.
 type Tx struct {
-	ctx context.Context // of this transaction; a Tx lives as long as one call
+	ctx context.Context //nolint:containedctx // a Tx is one call: it lives as long as the function it is given to
 	db  bun.IDB
 }
 
