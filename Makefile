@@ -53,7 +53,7 @@ deps: ## the programs that the tests need, by apt, when absent
 check: deps ## everything CI runs
 	scripts/check-generated $(MAKE) --no-print-directory generate
 	$(GO) mod tidy -diff
-	CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null ./cmd/tapedeck
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o /dev/null ./cmd/tapedeck
 	$(MAKE) --no-print-directory lint
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
 	GOOS=linux GOARCH=386 CGO_ENABLED=0 $(GO) vet ./...
