@@ -1,0 +1,100 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"tapedeck/internal/control"
+	"tapedeck/internal/httpapi/openapi"
+	"tapedeck/internal/voice"
+)
+
+func (v *verbs) GetRecordingAudio(ctx context.Context, in openapi.GetRecordingAudioRequestObject) (openapi.GetRecordingAudioResponseObject, error) {
+	return v.audio(ctx, ofRecording(in.WorkspaceID, in.RecordingID))
+}
+
+func (v *verbs) HeadRecordingAudio(ctx context.Context, in openapi.HeadRecordingAudioRequestObject) (openapi.HeadRecordingAudioResponseObject, error) {
+	return v.audio(ctx, ofRecording(in.WorkspaceID, in.RecordingID))
+}
+
+func (v *verbs) audio(ctx context.Context, t control.Target) (*audioResponse, error) {
+	q := of(ctx)
+	audio, err := v.control.Audio(ctx, q.who, t)
+	if err != nil {
+		return nil, err
+	}
+	return &audioResponse{audio: audio, asked: q.http}, nil
+}
+
+// audioResponse is a WAV file, whole or in part, or only its header.
+type audioResponse struct {
+	audio *control.Audio
+	asked *http.Request
+}
+
+func (a *audioResponse) VisitGetRecordingAudioResponse(w http.ResponseWriter) error {
+	return a.serve(w)
+}
+
+func (a *audioResponse) VisitHeadRecordingAudioResponse(w http.ResponseWriter) error {
+	return a.serve(w)
+}
+
+// serve leaves ranges, conditions and HEAD (RFC 9110 §13, §14) to the standard
+// library.
+func (a *audioResponse) serve(w http.ResponseWriter) (err error) {
+	defer func() { err = errors.Join(err, a.audio.Close()) }()
+	h := w.Header()
+	h.Set("Content-Type", "audio/wav")
+	h.Set("Content-Disposition", `attachment; filename="`+string(a.audio.Recording.ID)+`.wav"`)
+	if a.audio.Final && a.audio.Recording.SHA256 != "" {
+		h.Set("ETag", `"`+a.audio.Recording.SHA256+`"`)
+	}
+	http.ServeContent(&stream{ResponseWriter: w, control: http.NewResponseController(w)}, a.asked, "", a.audio.ModTime, a.audio)
+	return nil
+}
+
+// stream gives a client time anew for every piece that it takes: a long file is
+// no slow client.
+type stream struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	refused bool
+}
+
+// WriteHeader gives the one error that ServeContent makes itself the shape of
+// the others.
+func (s *stream) WriteHeader(status int) {
+	s.refused = status == http.StatusRequestedRangeNotSatisfiable
+	if s.refused {
+		h := s.Header()
+		h.Set("Content-Type", "application/json")
+		h.Del("Content-Length")
+		h.Del("Content-Disposition")
+	}
+	s.ResponseWriter.WriteHeader(status)
+	if s.refused {
+		body, err := json.Marshal(problem{Code: voice.CodeRangeNotSatisfiable, Message: "The range is outside the file"})
+		if err == nil {
+			_, err = s.ResponseWriter.Write(body)
+		}
+		if err != nil {
+			return // the client has gone; there is nobody to tell
+		}
+	}
+}
+
+// Write sends a piece. It hides the connection's ReadFrom, which would send the
+// whole file under one deadline.
+func (s *stream) Write(b []byte) (int, error) {
+	if s.refused {
+		return len(b), nil
+	}
+	if err := s.control.SetWriteDeadline(time.Now().Add(writeTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return s.ResponseWriter.Write(b)
+}
