@@ -161,7 +161,7 @@ func (p *Publisher) render(ctx context.Context, rec voice.Recording, to string) 
 
 // renderTo writes the WAV of the recording's journal, as far as it goes.
 func (p *Publisher) renderTo(ctx context.Context, rec voice.Recording, f *os.File) (receipt render.Receipt, err error) {
-	j, err := journal.Open(p.o.Recorder.Path(rec.ID), nil)
+	j, err := journal.Open(p.o.Recorder.Path(rec.ID))
 	if err != nil {
 		return receipt, fmt.Errorf("open journal of %s: %w", rec.ID, err)
 	}

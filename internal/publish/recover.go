@@ -2,9 +2,7 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"tapedeck/internal/recorder"
@@ -17,13 +15,13 @@ import (
 // job that makes its file, or to absent or failed where there is nothing to
 // make one of. Called once at start-up, before the first call is taken.
 func (p *Publisher) Recover(ctx context.Context, dir string) error {
-	interrupted, err := recorder.Recover(dir)
+	found, err := recorder.Recover(dir)
 	if err != nil {
 		return fmt.Errorf("repair journals in %s: %w", dir, err)
 	}
-	cut := map[voice.RecordingID]recorder.Interrupted{}
-	for _, j := range interrupted {
-		cut[j.Recording] = j
+	journals := map[voice.RecordingID]recorder.Interrupted{}
+	for _, j := range found {
+		journals[j.Recording] = j
 	}
 	return p.o.DB.Update(ctx, func(tx *store.Tx) error {
 		open, err := tx.UnfinishedRecordings()
@@ -31,13 +29,13 @@ func (p *Publisher) Recover(ctx context.Context, dir string) error {
 			return err
 		}
 		for _, rec := range open {
-			j, wasCut := cut[rec.ID]
-			delete(cut, rec.ID)
-			if err := p.recoverRow(tx, rec, j, wasCut); err != nil {
+			j, there := journals[rec.ID]
+			delete(journals, rec.ID)
+			if err := p.recoverRow(tx, rec, j, there); err != nil {
 				return err
 			}
 		}
-		for _, j := range cut {
+		for _, j := range journals {
 			if err := p.adopt(tx, j); err != nil {
 				return err
 			}
@@ -46,63 +44,65 @@ func (p *Publisher) Recover(ctx context.Context, dir string) error {
 	})
 }
 
-// recoverRow ends one recording. Its journal is either cut (no end record),
-// whole, or not there.
-func (p *Publisher) recoverRow(tx *store.Tx, rec voice.Recording, j recorder.Interrupted, wasCut bool) error {
-	now := time.Now().UTC()
+// recoverRow ends one recording, with its journal if there is one.
+func (p *Publisher) recoverRow(tx *store.Tx, rec voice.Recording, j recorder.Interrupted, there bool) error {
 	was := rec.Status
-	_, err := os.Stat(p.o.Recorder.Path(rec.ID))
-	there := err == nil
+	now := time.Now().UTC()
+	rec.UpdatedAt = now
 	if rec.EndCause == "" {
 		rec.EndCause = voice.EndNodeLost
 	}
 	if rec.EndedAt.IsZero() {
 		rec.EndedAt = now
-		if wasCut && !j.EndedAt.IsZero() {
-			rec.EndedAt = j.EndedAt
+		if there && j.Err == nil {
+			rec.EndedAt = endOf(j)
 		}
 	}
 	switch {
-	case rec.Status == voice.RecordingCompleted && there:
-	case there && (!wasCut || j.Began):
+	case there && j.Err == nil && j.Began:
 		rec.Status = voice.RecordingCompleted
-		if wasCut && rec.StartedAt.IsZero() {
-			rec.StartedAt = j.BeganAt
+		if rec.StartedAt.IsZero() {
+			rec.StartedAt = j.Header.Wall.UTC()
 		}
 	case rec.Status == voice.RecordingAccepted:
 		rec.Status = voice.RecordingAbsent
-	default:
+	case !there:
 		rec.Status, rec.Problem = voice.RecordingFailed, "the journal is missing"
+	case j.Err != nil:
+		rec.Status, rec.Problem = voice.RecordingFailed, j.Err.Error()
+	default: // the row says that it began, the journal never got to it
+		rec.Status = voice.RecordingAbsent
 	}
-	rec.UpdatedAt = now
-	p.o.Logger.Warn("recording recovered", "recording", rec.ID, "was", was, "now", rec.Status, "endCause", rec.EndCause)
+	p.o.Logger.Warn("recording recovered", "recording", rec.ID, "was", was, "now", rec.Status, "endCause", rec.EndCause, "problem", rec.Problem)
 	if err := tx.PutRecording(rec); err != nil {
 		return err
 	}
 	if rec.Status == voice.RecordingFailed {
-		return nil
+		return nil // its journal is left for a person to look at
 	}
 	return tx.InsertJob(store.Job{ID: store.NewID(), Kind: voice.JobPublish, Ref: rec.Ref(), RunAt: now})
 }
+
+// endOf is when the last fact of a journal was written down.
+func endOf(j recorder.Interrupted) time.Time { return j.Header.Wall.Add(j.Report.Last).UTC() }
 
 // adopt makes a row for a journal that has none, or leaves it alone when its
 // recording is final already. The crash came before the answer to the request,
 // so nobody knows its id, but what was recorded is not thrown away.
 func (p *Publisher) adopt(tx *store.Tx, j recorder.Interrupted) error {
-	ws := voice.WorkspaceID(j.Header.Workspace)
-	_, err := tx.Recording(ws, j.Recording)
+	_, err := tx.RecordingByID(j.Recording)
 	if err == nil {
 		return nil
 	}
 	if voice.CodeOf(err) != voice.CodeNotFound {
 		return err
 	}
-	if !j.Began {
+	if j.Err != nil || !j.Began {
 		return removeIfThere(j.Path)
 	}
-	call, err := tx.Call(ws, voice.ChannelID(j.Header.Channel), voice.CallID(j.Header.Call))
-	var coded *voice.Error
-	if errors.As(err, &coded) && coded.Code == voice.CodeNotFound {
+	ws, ch := voice.WorkspaceID(j.Header.Workspace), voice.ChannelID(j.Header.Channel)
+	call, err := tx.Call(ws, ch, voice.CallID(j.Header.Call))
+	if voice.CodeOf(err) == voice.CodeNotFound {
 		p.o.Logger.Error("journal belongs to no known call: it is left where it is", "path", j.Path, "call", j.Header.Call)
 		return nil
 	}
@@ -111,11 +111,11 @@ func (p *Publisher) adopt(tx *store.Tx, j recorder.Interrupted) error {
 	}
 	now := time.Now().UTC()
 	rec := voice.Recording{
-		ID: j.Recording, Workspace: ws, Channel: voice.ChannelID(j.Header.Channel), Call: call.ID,
+		ID: j.Recording, Workspace: ws, Channel: ch, Call: call.ID,
 		Status: voice.RecordingCompleted, Origin: voice.OriginCommandRecordCall,
 		Stereo: j.Header.Stereo, MaxLength: j.Header.MaxLength, EndCause: voice.EndNodeLost,
 		Direction: call.Direction, From: call.From, To: call.To,
-		CreatedAt: j.Header.Wall.UTC(), UpdatedAt: now, StartedAt: j.BeganAt, EndedAt: j.EndedAt,
+		CreatedAt: j.Header.Wall.UTC(), UpdatedAt: now, StartedAt: j.Header.Wall.UTC(), EndedAt: endOf(j),
 	}
 	if err := tx.PutRecording(rec); err != nil {
 		return err

@@ -214,7 +214,7 @@ func (s *Server) openCalls(context.Context) (err error) {
 	}
 	verbs, err := control.New(control.Options{
 		DB: s.db, Auth: access, Sessions: s.sessions, Archive: kept,
-		Live: s.publisher.Live, Forget: s.publisher.Forget,
+		Live: s.publisher.Live, Forget: s.publisher.Forget, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -224,6 +224,9 @@ func (s *Server) openCalls(context.Context) (err error) {
 
 // recover ends what a crash left open, before anything new begins.
 func (s *Server) recover(ctx context.Context) error {
+	if err := s.db.Update(ctx, func(tx *store.Tx) error { return tx.DropReservations() }); err != nil {
+		return fmt.Errorf("give back idempotency keys: %w", err)
+	}
 	if err := session.Recover(ctx, s.db, s.dir.alive, s.log); err != nil {
 		return fmt.Errorf("recover calls: %w", err)
 	}

@@ -169,16 +169,17 @@ func (s *session) onSIP(l *leg, event sip.Event) {
 	case sip.Answered:
 		s.onAnswered(l, e)
 	case sip.Confirmed:
-		if len(e.SDP) > 0 {
+		if len(e.SDP) > 0 && !l.ended {
 			s.acceptAnswer(l, e.SDP)
 		}
 	case sip.Offered:
 		s.onOffered(l, e)
 	case sip.Reanswered:
-		if len(e.SDP) > 0 {
+		if len(e.SDP) > 0 && !l.ended {
 			s.acceptAnswer(l, e.SDP)
 		}
 	case sip.ReofferFailed:
+		l.offer.Withdraw()
 		s.log.Warn("party refused a new offer; the old session stays", "call", l.call.ID, "code", e.Code)
 	case sip.Ended:
 		s.finish(l, e)
@@ -186,16 +187,21 @@ func (s *session) onSIP(l *leg, event sip.Event) {
 }
 
 // acceptAnswer takes the answer to an offer of ours. One that cannot be met
-// ends the call (RFC 3261 §13.2.2.4).
-func (s *session) acceptAnswer(l *leg, body []byte) {
+// ends the call (RFC 3261 §13.2.2.4). It reports whether it was met.
+func (s *session) acceptAnswer(l *leg, body []byte) bool {
 	n, err := l.offer.Accept(body)
 	if err == nil {
 		err = s.configure(l, n)
 	}
+	if err == nil && l.bridge != nil && l.answered() {
+		err = s.connect(l.bridge) // the near leg's answer may come after the far one's
+	}
 	if err != nil {
 		s.log.Warn("party's answer cannot be used", "call", l.call.ID, "error", err)
 		s.hangup(l, ending{source: voice.HangupByNone, code: 488, reason: err.Error()})
+		return false
 	}
+	return true
 }
 
 // onOffered answers a re-INVITE or UPDATE: hold, resume, another address or

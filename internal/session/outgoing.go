@@ -178,14 +178,10 @@ func (s *session) onAnswered(l *leg, e sip.Answered) {
 	s.clock.drop(l.ring)
 	l.ring = nil
 	l.call.UserAgent = e.UserAgent
-	n, err := l.offer.Accept(e.SDP)
-	if err == nil {
-		err = s.configure(l, n)
-	}
-	if err != nil {
-		s.log.Warn("party's answer cannot be used", "call", l.call.ID, "error", err)
-		s.hangup(l, ending{source: voice.HangupByNone, code: 488, reason: err.Error()})
-		return
+	if len(e.SDP) > 0 || !l.open { // else the answer came with a 183 before
+		if !s.acceptAnswer(l, e.SDP) {
+			return
+		}
 	}
 	s.move(l, voice.CallOngoing)
 	s.limitDuration(l)
