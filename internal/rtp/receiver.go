@@ -1,0 +1,308 @@
+package rtp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// maxSources is how many SSRCs of one peer are remembered. A peer uses one, and
+// another after a re-INVITE or a transfer.
+const maxSources = 4
+
+// heldFor is how long a packet waits for the one that confirms it.
+const heldFor = 3 * time.Second
+
+// heldSize is the longest datagram that can wait; a longer one is not RTP audio.
+const heldSize = 2048
+
+// Receiver turns the datagrams of one leg into Received packets. It belongs to
+// one goroutine at a time.
+//
+// A packet whose source is not known yet (another address, another SSRC, a jump
+// of the sequence) is held back until a second one confirms it (RFC 3550 A.1).
+// It is not lost by that: Released hands it out before the second one.
+type Receiver struct {
+	formats formats
+	latch   latch
+
+	sources [maxSources]source
+	known   int     // how many of sources are in use
+	current *source // the stream that plays; nil before the first packet
+	epoch   uint32  // grows when the stream is anchored anew
+
+	newcomer held // of another address
+	turn     held // of the trusted address
+	released *held
+
+	counts   Counts
+	lostPast uint64 // of anchors and sources that are gone
+}
+
+// Counts are the packets of a leg by verdict. Late packets count as Received
+// too, the others do not.
+type Counts struct {
+	Received  uint64 // from the peer, without duplicates
+	Octets    uint64 // of their payload
+	Late      uint64
+	Duplicate uint64
+	Foreign   uint64
+	Malformed uint64
+	Unknown   uint64
+}
+
+// held is a packet that waits for confirmation.
+type held struct {
+	full   bool
+	at     time.Duration
+	from   netip.AddrPort
+	header header
+	size   int
+	data   []byte // heldSize bytes, made when first needed
+	out    Received
+}
+
+// SetFormats tells what the payload types mean from now on. Former ones are
+// understood for two seconds more.
+func (r *Receiver) SetFormats(f []Format, at time.Duration) { r.formats.set(f, at) }
+
+// Formats lists every format that is understood, former ones included.
+func (r *Receiver) Formats() []Format {
+	out := make([]Format, 0, len(r.formats.list))
+	for _, e := range r.formats.list {
+		out = append(out, e.Format)
+	}
+	return out
+}
+
+// SetRemote takes the address that the peer negotiated. The zero AddrPort, or the
+// one that is known already, changes nothing. Another one frees the latch: the
+// next source that shows itself is taken.
+func (r *Receiver) SetRemote(addr netip.AddrPort, at time.Duration) { r.latch.renegotiate(addr, at) }
+
+// Target is where the peer wants packets: where its own come from, else what it
+// negotiated. The zero AddrPort means that nothing is known.
+func (r *Receiver) Target() netip.AddrPort { return r.latch.target() }
+
+// Source is the address that the leg listens to; zero before the first packet.
+func (r *Receiver) Source() netip.AddrPort { return r.latch.source }
+
+// Epoch changes whenever Seq and Time of the playing stream are anchored anew:
+// another SSRC, or a jump. A relay starts a new mapping then.
+func (r *Receiver) Epoch() uint32 { return r.epoch }
+
+// SSRC is the stream that plays; false before the first packet.
+func (r *Receiver) SSRC() (uint32, bool) {
+	if r.current == nil {
+		return 0, false
+	}
+	return r.current.ssrc, true
+}
+
+// Counts returns the counters so far.
+func (r *Receiver) Counts() Counts { return r.counts }
+
+// Lost is how many packets did not come, over all streams.
+func (r *Receiver) Lost() uint64 {
+	lost := r.lostPast
+	for i := range r.sources[:r.known] {
+		lost += r.sources[i].lost()
+	}
+	return lost
+}
+
+// Jitter is the interarrival jitter of the playing stream (RFC 3550 A.8).
+func (r *Receiver) Jitter() time.Duration {
+	s := r.current
+	if s == nil || s.rate == 0 {
+		return 0
+	}
+	return time.Duration(s.jitter>>4) * time.Second / time.Duration(s.rate)
+}
+
+// Receive reads one datagram that arrived at a time from an address, fills p and
+// returns its verdict, which is also in p. Unless the verdict is Usable, p holds
+// nothing else. When Released is not nil afterwards, that packet comes before p.
+func (r *Receiver) Receive(p *Received, datagram []byte, from netip.AddrPort, at time.Duration) Verdict {
+	r.released = nil
+	p.Verdict = r.receive(p, datagram, from, at)
+	return p.Verdict
+}
+
+// Released is a packet that was Held before and is confirmed by the one that
+// Receive read last; nil when there is none. It is valid until the next Receive.
+func (r *Receiver) Released() *Received {
+	if r.released == nil {
+		return nil
+	}
+	return &r.released.out
+}
+
+func (r *Receiver) receive(p *Received, datagram []byte, from netip.AddrPort, at time.Duration) Verdict {
+	h, ok := parse(datagram)
+	if !ok {
+		r.counts.Malformed++
+		return Malformed
+	}
+	trust := r.latch.look(from, at)
+	if trust == stranger {
+		r.counts.Foreign++
+		return Foreign
+	}
+	format := r.formats.find(h.pt, at)
+	if format == nil {
+		if trust == candidate && len(r.formats.list) > 0 {
+			r.counts.Foreign++
+			return Foreign
+		}
+		r.counts.Unknown++
+		return Unknown
+	}
+	if trust == candidate {
+		return r.probe(&r.newcomer, p, datagram, from, &h, format, at)
+	}
+	s := r.find(h.ssrc)
+	if s == nil {
+		if r.current == nil { // the first packet of a trusted peer
+			return r.admit(p, datagram, from, &h, format, at)
+		}
+		return r.probe(&r.turn, p, datagram, from, &h, format, at)
+	}
+	if _, o := s.place(h.seq); o == jump {
+		return r.probe(&r.turn, p, datagram, from, &h, format, at)
+	}
+	return r.admit(p, datagram, from, &h, format, at)
+}
+
+// probe holds a packet back, or admits it together with the one that was held
+// when the two confirm each other.
+func (r *Receiver) probe(w *held, p *Received, datagram []byte, from netip.AddrPort, h *header, f *Format, at time.Duration) Verdict {
+	ahead := h.seq - w.header.seq
+	if w.full && w.from == from && w.header.ssrc == h.ssrc && at-w.at <= heldFor {
+		if ahead == 0 { // the same packet once more confirms nothing
+			r.counts.Duplicate++
+			return Held
+		}
+		if ahead <= maxRun {
+			w.full = false
+			first := r.formats.find(w.header.pt, at)
+			if first != nil {
+				w.out.Verdict = r.admit(&w.out, w.data[:w.size], from, &w.header, first, w.at)
+				r.released = w
+			}
+			return r.admit(p, datagram, from, h, f, at)
+		}
+	}
+	if w.full {
+		r.counts.Foreign++ // nobody confirmed it
+	}
+	if len(datagram) > heldSize {
+		w.full = false
+		r.counts.Foreign++
+		return Foreign
+	}
+	if w.data == nil {
+		w.data = make([]byte, heldSize)
+	}
+	w.full, w.at, w.from, w.header = true, at, from, *h
+	w.size = copy(w.data, datagram)
+	return Held
+}
+
+// admit takes a packet of the peer into its stream.
+func (r *Receiver) admit(p *Received, datagram []byte, from netip.AddrPort, h *header, f *Format, at time.Duration) Verdict {
+	r.latch.take(from, at)
+	s := r.find(h.ssrc)
+	if s == nil {
+		s = r.room()
+		s.begin(h, at)
+		r.play(s)
+	}
+	ext, o := s.place(h.seq)
+	if o == jump {
+		r.lostPast += s.lost()
+		s.restart(h)
+		ext, o = s.place(h.seq)
+		r.play(s)
+	}
+	s.used = at
+	r.fill(p, datagram, h, ext, s.extend(h.time), at)
+	if o == duplicate {
+		r.counts.Duplicate++
+		return Duplicate
+	}
+	s.note(ext)
+	r.counts.Received++
+	r.counts.Octets += uint64(len(p.Payload))
+	if o == late || !r.playing(s) {
+		r.counts.Late++
+		return Late
+	}
+	if f.Kind == Event {
+		return Event // its time stands still: no measure of anything
+	}
+	if s.advance(p.Time, at, f.ClockRate) {
+		r.epoch++
+	}
+	if f.Kind == Audio {
+		s.measure(p.Time, at, f.ClockRate)
+	}
+	return f.Kind
+}
+
+// playing reports whether the source is the stream that plays, after it made it
+// so when it has gone on for two packets alone.
+func (r *Receiver) playing(s *source) bool {
+	if s == r.current {
+		for i := range r.sources[:r.known] {
+			r.sources[i].run = 0
+		}
+		return true
+	}
+	s.run++
+	if s.run < 2 {
+		return false
+	}
+	r.play(s)
+	return true
+}
+
+func (r *Receiver) play(s *source) {
+	r.current = s
+	r.epoch++
+}
+
+func (r *Receiver) find(ssrc uint32) *source {
+	if c := r.current; c != nil && c.ssrc == ssrc {
+		return c
+	}
+	for i := range r.sources[:r.known] {
+		if r.sources[i].ssrc == ssrc {
+			return &r.sources[i]
+		}
+	}
+	return nil
+}
+
+// room finds a place for a new source: a free one, else the longest unused.
+func (r *Receiver) room() *source {
+	if r.known < maxSources {
+		r.known++
+		return &r.sources[r.known-1]
+	}
+	oldest := (*source)(nil)
+	for i := range r.sources {
+		s := &r.sources[i]
+		if s != r.current && (oldest == nil || s.used < oldest.used) {
+			oldest = s
+		}
+	}
+	r.lostPast += oldest.lost()
+	return oldest
+}
+
+func (r *Receiver) fill(p *Received, datagram []byte, h *header, seq, time uint64, at time.Duration) {
+	p.Arrival, p.Seq, p.Time, p.SSRC = at, seq, time, h.ssrc
+	p.PT, p.Marker = h.pt, h.marker
+	p.Payload = datagram[h.payload:h.end:h.end]
+	p.packet = datagram[h.payload-HeaderSize : h.end : h.end]
+}
