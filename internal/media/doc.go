@@ -1,0 +1,19 @@
+// Package media carries the audio of calls: legs, each with its UDP ports, and
+// bridges between them.
+//
+//	socket → (batch) → worker → rtp.Receiver → taps
+//	                                         → bridge: rewrite header → the other leg's socket
+//	                   worker's wheel        → comfort silence, RTCP, media timeout
+//
+// There is one worker per CPU, a goroutine of its own that owns the sockets and
+// the whole state of its legs; nothing of a leg is shared or locked. Both legs of
+// a bridge live on the same worker. What session asks of a leg (Open, Configure,
+// SetTaps, Join, Close) is a command in the worker's mailbox, and session waits
+// for it; a worker waits for nobody. On Linux a worker waits in epoll and moves
+// datagrams in batches; elsewhere a goroutine per socket reads for it.
+//
+// Called by session. It must never know what a call is, block on a tap or a
+// notification, decode what can be relayed, or allocate, lock or log per packet.
+// Workers are started and joined by Engine.Run, the readers of the portable
+// driver by their worker.
+package media

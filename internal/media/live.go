@@ -1,0 +1,266 @@
+package media
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"tapedeck/internal/codec"
+	"tapedeck/internal/rtp"
+	"tapedeck/internal/sdp"
+)
+
+// live is the part of a leg that its worker alone reads and writes.
+type live struct {
+	w      *worker
+	over   bool // the end has come; nothing is sent or passed on
+	timers [timerKinds]timer
+	taps   []Tap
+
+	configured bool
+	agreed     sdp.Negotiated
+	former     []sdp.Codec // what the exchange before agreed on
+	mux        bool        // RTCP on the RTP port
+	sends      bool        // our direction sends, and the peer wants to hear
+	receives   bool        // our direction receives
+
+	in     rtp.Receiver
+	out    rtp.Sender
+	digits rtp.Digits
+
+	peer   *Leg // bridged with; nil = none
+	bridge *Bridge
+	routes routes // from this leg to peer
+
+	ptime     time.Duration // of comfort silence
+	silenceAt time.Duration // when the next frame of it is due
+	watchFrom time.Duration // silence of the peer counts from here at the earliest
+	heard     time.Duration // newest packet, RTP or RTCP
+	started   bool
+	timedOut  bool
+
+	controlFrom netip.AddrPort // where the peer's RTCP comes from
+	controlAt   time.Duration  // when the next report is due
+	reported    bool           // a report was sent
+	sentBefore  [2]uint64      // packets sent at the last two reports
+	remote      remoteReport
+
+	sentPast, octetsPast     uint64 // sent with a former clock rate
+	unsent                   uint64
+	overflow, oversize       uint64
+	badControl, alienControl uint64
+}
+
+// arrive takes the leg over on a worker: the first, or after a move.
+func (l *Leg) arrive(w *worker) error {
+	if l.over {
+		return ErrClosed
+	}
+	if err := w.add(l); err != nil {
+		l.over = true
+		return err
+	}
+	l.w = w
+	if l.configured {
+		at := w.now()
+		l.arrangeComfort(at)
+		l.arrangeWatch(at, false)
+		w.wheel.arm(&l.timers[controlTimer], l.controlAt)
+	}
+	return nil
+}
+
+// configure takes the outcome of an exchange.
+func (l *Leg) configure(n *sdp.Negotiated, at time.Duration) {
+	first, was := !l.configured, l.agreed
+	l.configured, l.agreed, l.former = true, *n, was.Receive
+	l.mux = n.RTCPMux
+	l.sends = n.Direction.Sends() && !n.Held
+	l.receives = n.Direction.Receives()
+	l.ptime = packetTime(n.Ptime)
+
+	l.in.SetFormats(formatsOf(n.Receive), at)
+	l.in.SetRemote(n.Remote, at)
+	if n.RemoteRTCP != was.RemoteRTCP || n.Remote != was.Remote {
+		l.controlFrom = netip.AddrPort{}
+	}
+	if l.out.ClockRate() != n.Send.ClockRate {
+		// RFC 7160 §4.1: another clock rate is another stream.
+		ssrc, seq, start := randomStart()
+		l.sentPast += l.out.Packets()
+		l.octetsPast += l.out.Octets()
+		l.out.Start(ssrc, seq, start, n.Send.ClockRate)
+		l.sentBefore = [2]uint64{}
+	} else if !l.sends || n.Send.PT != was.Send.PT {
+		l.out.Break()
+	}
+	if l.peer != nil {
+		l.route()
+		l.peer.route()
+	}
+	l.arrangeComfort(at)
+	l.arrangeWatch(at, true)
+	if first {
+		l.controlAt = at + reportInterval(true)
+		l.w.wheel.arm(&l.timers[controlTimer], l.controlAt)
+	}
+}
+
+// Packet times that we send comfort silence with.
+const (
+	usualPtime = 20 * time.Millisecond
+	leastPtime = 10 * time.Millisecond
+	mostPtime  = 60 * time.Millisecond
+)
+
+func packetTime(d time.Duration) time.Duration {
+	if d < leastPtime || d > mostPtime {
+		return usualPtime
+	}
+	return d
+}
+
+func formatsOf(codecs []sdp.Codec) []rtp.Format {
+	out := make([]rtp.Format, 0, len(codecs))
+	for _, c := range codecs {
+		kind := rtp.Audio
+		switch {
+		case c.Is(codec.Event):
+			kind = rtp.Event
+		case c.Is(codec.CN):
+			kind = rtp.Noise
+		}
+		out = append(out, rtp.Format{PT: c.PT, Kind: kind, ClockRate: c.ClockRate})
+	}
+	return out
+}
+
+// read takes one datagram of the RTP port.
+func (l *Leg) read(d *datagram, at time.Duration) {
+	p := &l.w.packet
+	verdict := l.in.Receive(p, d.data, d.from, at)
+	if first := l.in.Released(); first != nil {
+		l.take(first)
+	}
+	if verdict.Usable() {
+		l.take(p)
+	}
+}
+
+// take passes on one packet of the peer.
+func (l *Leg) take(p *rtp.Received) {
+	l.hear(p.Arrival)
+	for _, t := range l.taps {
+		t.Take(p)
+	}
+	if p.Verdict == rtp.Event {
+		if digit, ok := l.digits.Read(p); ok {
+			l.tell(Event{Kind: Digit, Digit: digit, At: p.Arrival})
+		}
+	}
+	if l.peer != nil && l.receives && p.Verdict != rtp.Duplicate {
+		l.relay(p)
+	}
+}
+
+// hear notes that the peer is alive.
+func (l *Leg) hear(at time.Duration) {
+	l.heard = max(l.heard, at)
+	if l.started && !l.timedOut {
+		return
+	}
+	again := l.timedOut
+	l.started, l.timedOut = true, false
+	l.tell(Event{Kind: Started, At: at})
+	if again {
+		l.arrangeWatch(at, false)
+	}
+}
+
+func (l *Leg) tell(e Event) {
+	if l.notify != nil {
+		l.notify(e)
+	}
+}
+
+// arrangeWatch arms or stops the media timeout. fresh: the time counts from now.
+// It is off while our direction does not receive or the peer holds us.
+func (l *Leg) arrangeWatch(at time.Duration, fresh bool) {
+	t := &l.timers[watchTimer]
+	if l.limit <= 0 || l.over || !l.receives || l.agreed.Held {
+		l.w.wheel.cancel(t)
+		return
+	}
+	if fresh && !t.armed() {
+		l.watchFrom = at
+	}
+	if !l.timedOut {
+		l.w.wheel.arm(t, max(l.heard, l.watchFrom)+l.limit)
+	}
+}
+
+// watch looks whether the peer's media stopped.
+func (l *Leg) watch(at time.Duration) {
+	silent := at - max(l.heard, l.watchFrom)
+	if silent < l.limit {
+		l.w.wheel.arm(&l.timers[watchTimer], at-silent+l.limit)
+		return
+	}
+	l.timedOut = true
+	l.tell(Event{Kind: TimedOut, At: at})
+}
+
+// shut ends the leg on its worker, once.
+func (l *Leg) shut(at time.Duration) {
+	if l.over {
+		return
+	}
+	l.over = true
+	if l.bridge != nil {
+		l.bridge.part(at)
+	}
+	l.taps = nil
+	l.sends = false
+	if l.configured {
+		l.report(at, true)
+		l.w.flush()
+	}
+	l.w.remove(l)
+	s := l.stats()
+	l.w.gone.add(&s)
+}
+
+func (l *Leg) stats() Stats {
+	c := l.in.Counts()
+	ssrc, _ := l.in.SSRC()
+	return Stats{
+		Remote: l.in.Source(), SSRC: ssrc,
+		Received: c.Received, ReceivedOctets: c.Octets,
+		Late: c.Late, Duplicate: c.Duplicate, Lost: l.in.Lost(),
+		Foreign:   c.Foreign + l.alienControl,
+		Malformed: c.Malformed + l.oversize + l.badControl,
+		Unknown:   c.Unknown, Overflow: l.overflow, Jitter: l.in.Jitter(),
+		Sent: l.sentPast + l.out.Packets(), SentOctets: l.octetsPast + l.out.Octets(), Unsent: l.unsent,
+		RemoteLost: l.remote.lost, RemoteJitter: l.remote.jitter, RoundTrip: l.remote.roundTrip,
+		LastHeard: l.heard,
+	}
+}
+
+func (l *Leg) describe() string {
+	if !l.configured {
+		return fmt.Sprintf("RTP(-) %s", l.Addr())
+	}
+	s := fmt.Sprintf("RTP(%s/%d) %s ⇄ %s", l.agreed.Send.Name, l.agreed.Send.ClockRate, l.Addr(), l.in.Target())
+	switch {
+	case l.over:
+		s += " → closed"
+	case l.peer != nil:
+		s += " → bridge(" + l.peer.name + ")"
+	case l.timers[comfortTimer].armed():
+		s += " ← silence"
+	}
+	if n := len(l.taps); n > 0 {
+		s += fmt.Sprintf(" → taps(%d)", n)
+	}
+	return s
+}

@@ -1,0 +1,77 @@
+package media
+
+import (
+	"net/netip"
+	"time"
+)
+
+// network makes sockets and pollers. There are two: epoll (Linux) and portable
+// (package net). Both give the same behaviour to workers.
+type network interface {
+	// listen binds a UDP socket whose receive buffer holds about so many bytes. Any
+	// goroutine may call it.
+	listen(addr netip.AddrPort, buffer int) (socket, error)
+	// poller makes the door of one worker.
+	poller() (poller, error)
+}
+
+// socket is a bound UDP socket. Between attach and detach it belongs to the
+// poller's worker.
+type socket interface {
+	// close may be called by any goroutine, once, after detach.
+	close() error
+}
+
+// poller moves datagrams between the sockets of one worker and the worker. Only
+// wake may be called from elsewhere.
+type poller interface {
+	// attach delivers what the socket receives to a port, from the next wait on.
+	attach(socket, *port) error
+	// detach ends that. Nothing of the socket is delivered afterwards.
+	detach(socket)
+	// wait waits for datagrams, a wake or the end of the timeout (below zero: no
+	// end), and hands all datagrams that are there to sink, in batches per socket.
+	wait(timeout time.Duration, sink sink) error
+	// wake lets wait return, now or the next time.
+	wake()
+	// send queues a datagram. Its bytes must stay as they are until flush.
+	send(s socket, to netip.AddrPort, datagram []byte)
+	// flush sends what is queued and returns how many datagrams the system did not
+	// take since the last flush.
+	flush() (refused int)
+	close() error
+}
+
+// sink takes the datagrams of one batch of one socket. They are valid until it
+// returns. dropped is how many the socket's full buffer lost since the last batch.
+type sink func(p *port, batch []datagram, dropped uint32)
+
+// datagram is one received UDP datagram.
+type datagram struct {
+	from      netip.AddrPort
+	data      []byte
+	truncated bool // it was longer than data
+}
+
+// port is one of the two UDP ports of a leg.
+type port struct {
+	leg     *Leg
+	control bool // the RTCP port
+	socket  socket
+	number  int
+}
+
+const (
+	// datagramSize is the longest datagram that is read whole. RTP audio stays far
+	// below the 1500 bytes of an Ethernet frame.
+	datagramSize = 2048
+	// batchSize is how many datagrams are taken from a socket at once.
+	batchSize = 32
+)
+
+// Receive buffers, bytes. Linux counts about 0.8 KiB for a packet of 20 ms, so
+// that RTP survives a stall of some five seconds.
+const (
+	mediaBuffer   = 256 << 10
+	controlBuffer = 32 << 10
+)

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package media
+
+// defaultNetwork is the driver of this system.
+func defaultNetwork() network { return portableNetwork{} }

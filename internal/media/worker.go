@@ -1,0 +1,251 @@
+package media
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"tapedeck/internal/rtp"
+)
+
+// worker owns legs: their sockets, their state, their timers. Everything below
+// load and mail is touched by its own goroutine only.
+type worker struct {
+	index  int
+	engine *Engine
+	log    *slog.Logger
+	now    func() time.Duration
+	mail   mailbox
+	load   atomic.Int32 // legs, for placing new ones; changes with legs only
+
+	poller poller
+	wheel  *wheel
+	legs   map[*Leg]struct{}
+	spare  []command // room for the next batch of commands
+	ending bool
+
+	gone    Stats  // counters of the legs that ended here
+	refused uint64 // datagrams that the system did not take
+	faults  uint64 // panics caught
+
+	// packet is where the receiver of a leg puts what it reads.
+	packet rtp.Received
+	// busy is the leg that is being served: the one at fault when something panics.
+	busy *Leg
+	// deliver and fire are methods, bound once: binding them at each call allocates.
+	deliver sink
+	fire    func(*timer)
+	silence [silenceSize]byte
+}
+
+func newWorker(e *Engine, index int, p poller) *worker {
+	w := &worker{
+		index: index, engine: e, log: e.log, now: e.now,
+		poller: p, wheel: newWheel(e.now()), legs: make(map[*Leg]struct{}),
+	}
+	w.deliver, w.fire = w.receive, w.expire
+	return w
+}
+
+// run serves legs until the engine posts the end, and then ends them all. An
+// error means that the system does not let it wait for packets any more.
+func (w *worker) run() error {
+	// One thread per worker: the thread that waits in epoll is the one that goes on.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var err error
+	for !w.ending && err == nil {
+		err = w.turn()
+	}
+	w.finish()
+	return err
+}
+
+// turn is one round: wait, packets, timers, commands. A panic in it ends the leg
+// that was being served, and nothing else.
+func (w *worker) turn() error {
+	defer w.guard()
+	if err := w.poller.wait(w.timeout(), w.deliver); err != nil {
+		return fmt.Errorf("media worker %d waits for packets: %w", w.index, err)
+	}
+	w.wheel.advance(w.now(), w.fire)
+	w.flush()
+	w.commands()
+	return nil
+}
+
+// timeout is how long the worker may wait; below zero: until something happens.
+func (w *worker) timeout() time.Duration {
+	at, ok := w.wheel.next()
+	if !ok {
+		return -1
+	}
+	return max(at-w.now(), 0)
+}
+
+func (w *worker) guard() {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	w.faults++
+	leg := w.busy
+	w.busy = nil
+	if leg == nil {
+		w.log.Error("media worker: fault", "worker", w.index, "cause", cause, "stack", string(debug.Stack()))
+		return
+	}
+	w.log.Error("media worker: fault, the leg ends", "worker", w.index, "leg", leg.name, "cause", cause, "stack", string(debug.Stack()))
+	w.end(leg, true)
+}
+
+// receive takes one batch of one socket: the hot path begins here.
+func (w *worker) receive(p *port, batch []datagram, dropped uint32) {
+	l := p.leg
+	w.busy = l
+	at := w.now() // one stamp a batch
+	l.overflow += uint64(dropped)
+	for i := range batch {
+		d := &batch[i]
+		switch {
+		case d.truncated:
+			l.oversize++
+		case p.control || l.mux && rtp.IsControl(d.data):
+			l.readControl(d, at)
+		default:
+			l.read(d, at)
+		}
+	}
+	w.flush()
+	w.busy = nil
+}
+
+func (w *worker) flush() {
+	if refused := w.poller.flush(); refused > 0 {
+		w.refused += uint64(refused)
+	}
+}
+
+// expire serves a timer.
+func (w *worker) expire(t *timer) {
+	l := t.leg
+	w.busy = l
+	at := w.now()
+	switch t.kind {
+	case comfortTimer:
+		l.comfort(at)
+	case controlTimer:
+		l.report(at, false)
+	case watchTimer:
+		l.watch(at)
+	}
+	w.busy = nil
+}
+
+// commands runs what the mailbox holds. A command of a leg that has moved
+// follows it to its new worker.
+func (w *worker) commands() {
+	batch := w.mail.take(w.spare)
+	for i := range batch {
+		c := batch[i]
+		batch[i] = command{}
+		if c.leg != nil {
+			if home := c.leg.worker.Load(); home != w {
+				home.post(c)
+				continue
+			}
+		}
+		c.finish(w.perform(c))
+	}
+	w.spare = batch[:0]
+	w.flush()
+}
+
+func (w *worker) perform(c command) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			w.faults++
+			err = fmt.Errorf("media: a command failed: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return c.run(w)
+}
+
+// post puts a command into the mailbox, or finishes it with ErrClosed. Any
+// goroutine may call it; it does not wait.
+func (w *worker) post(c command) {
+	first, ok := w.mail.put(c)
+	switch {
+	case !ok:
+		c.finish(ErrClosed)
+	case first:
+		w.poller.wake()
+	}
+}
+
+// do runs a command and waits for its result. Never called by a worker.
+func (w *worker) do(run func(*worker) error) error {
+	done := make(chan error, 1)
+	w.post(command{run: run, done: done})
+	return <-done
+}
+
+// finish ends all legs, then the commands that are left.
+func (w *worker) finish() {
+	for l := range w.legs {
+		w.end(l, false)
+	}
+	for _, c := range w.mail.close() {
+		c.finish(ErrClosed)
+	}
+}
+
+// end ends one leg as far as the worker is concerned, whatever state it is in.
+func (w *worker) end(l *Leg, failed bool) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			w.faults++
+			w.log.Error("media worker: fault at the end of a leg", "worker", w.index, "leg", l.name, "cause", cause)
+			if l.bridge != nil {
+				l.bridge.cut()
+			}
+			w.remove(l)
+		}
+	}()
+	l.shut(w.now())
+	w.flush()
+	if failed {
+		l.tell(Event{Kind: Failed, At: w.now()})
+	}
+}
+
+// add takes a leg with its sockets.
+func (w *worker) add(l *Leg) error {
+	if err := w.poller.attach(l.media.socket, &l.media); err != nil {
+		return err
+	}
+	if err := w.poller.attach(l.control.socket, &l.control); err != nil {
+		w.poller.detach(l.media.socket)
+		return err
+	}
+	w.legs[l] = struct{}{}
+	w.load.Add(1)
+	return nil
+}
+
+// remove lets go of a leg. Its timers stop, its sockets are heard no more.
+func (w *worker) remove(l *Leg) {
+	if _, ok := w.legs[l]; !ok {
+		return
+	}
+	delete(w.legs, l)
+	w.load.Add(-1)
+	for i := range l.timers {
+		w.wheel.cancel(&l.timers[i])
+	}
+	w.poller.detach(l.media.socket)
+	w.poller.detach(l.control.socket)
+}
