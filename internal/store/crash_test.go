@@ -18,14 +18,12 @@ import (
 // crashDatabase names the database to the child of TestCrash.
 const crashDatabase = "STORE_CRASH_DATABASE"
 
-func TestMain(m *testing.M) {
+// TestCrashChild is the child of TestCrash: it writes until it is killed.
+// Without a database named to it, it has nothing to do.
+func TestCrashChild(t *testing.T) {
 	if path := os.Getenv(crashDatabase); path != "" {
-		if err := writeForEver(path); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+		t.Fatal(writeForEver(path))
 	}
-	os.Exit(m.Run())
 }
 
 // writeForEver prints the number of each call whose Update returned, from
@@ -45,7 +43,7 @@ func writeForEver(path string) error {
 					failed <- err
 					return
 				}
-				fmt.Printf("%d\n", n)
+				fmt.Fprintf(os.Stdout, "call %d\n", n)
 			}
 		}()
 	}
@@ -97,7 +95,7 @@ func TestCrash(t *testing.T) {
 // that it reported.
 func crash(t *testing.T, path string, n int) (told []int) {
 	t.Helper()
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$") //nolint:gosec // this very program
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCrashChild$") //nolint:gosec // this very program
 	child.Env = append(os.Environ(), crashDatabase+"="+path)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
@@ -110,8 +108,8 @@ func crash(t *testing.T, path string, n int) (told []int) {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		var call int
-		if _, err := fmt.Sscanf(lines.Text(), "%d", &call); err != nil {
-			continue // cut off by the kill
+		if _, err := fmt.Sscanf(lines.Text(), "call %d", &call); err != nil {
+			continue // cut off by the kill, or a line of the test binary
 		}
 		told = append(told, call)
 		if len(told) == n {

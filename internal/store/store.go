@@ -189,6 +189,14 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	return explain("read", db.raw.Path, err)
 }
 
+// Ping reports whether the database can be read.
+func (db *DB) Ping(ctx context.Context) error {
+	return db.View(ctx, func(t *Tx) error {
+		_, err := t.db.ExecContext(t.ctx, "SELECT 1 FROM workspaces LIMIT 1")
+		return err
+	})
+}
+
 // explain turns the conditions that an operator can do something about into a
 // *voice.Error. Other errors, and those explained already, stay as they are.
 func explain(op, path string, err error) error {

@@ -27,7 +27,8 @@ func testCallFilters(t *testing.T, open Opener) {
 	calls[7].Tags, calls[7].Status = []string{"b"}, voice.CallRinging
 	stranger := call(100)
 	stranger.Workspace = wsB
-	putCalls(t, db, append(calls, stranger)...)
+	putCalls(t, db, calls...)
+	putCalls(t, db, stranger)
 	at := func(n int) time.Time { return epoch().Add(time.Duration(n) * time.Second) }
 	for name, c := range map[string]struct {
 		f    voice.CallFilter
@@ -104,7 +105,8 @@ func testRecordingFilters(t *testing.T, open Opener) {
 	all[7].Call = all[6].Call
 	stranger := recording(100)
 	stranger.Workspace = wsB
-	putRecordings(t, db, append(all, stranger)...)
+	putRecordings(t, db, all...)
+	putRecordings(t, db, stranger)
 	at := func(n int) time.Time { return epoch().Add(time.Duration(n) * time.Second) }
 	for name, c := range map[string]struct {
 		f    voice.RecordingFilter
