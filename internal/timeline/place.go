@@ -1,0 +1,256 @@
+package timeline
+
+import (
+	"math"
+	"time"
+)
+
+// Map is the result of the first pass: for each stream, where its RTP clock
+// stands on the session's clock.
+type Map struct {
+	Streams []Stream `json:"streams,omitempty"`
+}
+
+// Stream is the clock of one SSRC.
+type Stream struct {
+	SSRC     uint32    `json:"ssrc"`
+	Packets  int64     `json:"packets"` // of audio, without duplicates
+	Segments []Segment `json:"segments"`
+}
+
+// Segment is a straight part of a stream's clock: RTP time RTPTime is at session
+// time At, and time passes at 1+Drift of what RTP time says.
+type Segment struct {
+	First   int64         `json:"first"`   // ordinal of its first packet in the stream
+	RTPTime int64         `json:"rtpTime"` // extended
+	At      time.Duration `json:"atNs"`
+	Rate    int           `json:"clockRate"`
+	Drift   float64       `json:"drift,omitempty"`
+}
+
+// DriftPPM is how fast the sender's clock is against the session's, in parts per
+// million.
+func (s *Segment) DriftPPM() float64 {
+	if s.Drift == 0 {
+		return 0
+	}
+	return (1/(1+s.Drift) - 1) * 1e6
+}
+
+// Verdict says what became of a packet.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Placed    Verdict = iota // at its place
+	Late                     // at its place, but it arrived after a later one
+	Duplicate                // was there before: drop it
+	Stray                    // goes with no stream of the track: drop it
+	Silent                   // carries no audio
+)
+
+// Placement is where a packet's audio belongs, in samples of the session's
+// clock. The length may be one sample off the packet's duration, where the
+// sender's clock is corrected: the audio is to be stretched to it.
+type Placement struct {
+	Verdict Verdict
+	Start   int64
+	Length  int64
+	Stream  int // index in Map.Streams
+	Segment int // index in Stream.Segments
+}
+
+const (
+	// MaxLate is how late a packet may be to be placed. The renderer holds so much
+	// audio back.
+	MaxLate = 10 * time.Second
+	// slewMax is the difference between where audio should go on and where it ended
+	// that is taken back by one sample a packet, which nobody hears. More is a new
+	// anchor.
+	slewMax = 20 * time.Millisecond
+)
+
+// Placer is the second pass.
+type Placer struct {
+	m       *Map
+	rate    int64
+	streams map[uint32]*placing
+	latest  *placing // of the packet before: most packets are of one stream
+	ssrc    uint32
+}
+
+type placing struct {
+	stream
+	index   int
+	segment int // the present one, by the ordinal of packets
+	last    int // the newest that audio was placed by
+	// The audio placed last: where it ends, in samples and in RTP time.
+	open    bool
+	end     int64
+	endTime int64
+}
+
+// Placer begins a second pass at a sample rate in hertz.
+func (m *Map) Placer(sampleRate int) *Placer {
+	p := &Placer{m: m, rate: int64(sampleRate), streams: map[uint32]*placing{}}
+	for i := range m.Streams {
+		p.streams[m.Streams[i].SSRC] = &placing{index: i}
+	}
+	return p
+}
+
+// Lost is how many packets never came, as the sequence numbers tell.
+func (p *Placer) Lost() int64 {
+	var lost int64
+	for _, s := range p.streams {
+		lost += s.lost
+	}
+	return lost
+}
+
+// Place gives the next packet its place.
+func (p *Placer) Place(pk Packet) Placement {
+	s := p.latest
+	if s == nil || p.ssrc != pk.SSRC {
+		if s = p.streams[pk.SSRC]; s == nil {
+			return Placement{Verdict: Stray}
+		}
+		p.latest, p.ssrc = s, pk.SSRC
+	}
+	_, ord := s.sequence(&pk)
+	switch {
+	case ord == duplicate:
+		return Placement{Verdict: Duplicate}
+	case pk.Ticks <= 0 || pk.Rate <= 0:
+		return Placement{Verdict: Silent}
+	}
+	ext := s.extend(&pk)
+	n := s.packets
+	s.packets++
+	segments := p.m.Streams[s.index].Segments
+	if len(segments) == 0 {
+		return Placement{Verdict: Stray}
+	}
+	for s.segment+1 < len(segments) && segments[s.segment+1].First <= n {
+		s.segment++
+	}
+	k, ok := choose(segments, s.segment, &pk, ext)
+	if !ok {
+		return Placement{Verdict: Stray}
+	}
+	if k > s.last && ext != s.endTime {
+		s.open = false
+	}
+	s.last = max(s.last, k)
+	out := p.position(s, &segments[k], ext, int64(pk.Ticks))
+	out.Stream, out.Segment = s.index, k
+	if ord == late {
+		out.Verdict = Late
+	}
+	return out
+}
+
+// choose returns the segment that a packet belongs to: the present one, or an
+// earlier one for what comes late after a change.
+func choose(segments []Segment, now int, p *Packet, ext int64) (int, bool) {
+	d := delay(p, ext)
+	best, least, ok := 0, int64(math.MaxInt64), false
+	for k := now; k >= max(0, now-2); k-- {
+		if above, fits := segments[k].above(p.Rate, d, ext); fits && above < least {
+			best, least, ok = k, above, true
+		}
+		if ok && ext >= segments[k].RTPTime {
+			break // not from before the change, so there is nothing to choose
+		}
+	}
+	return best, ok
+}
+
+// above is by how much a delay is more than the segment's least one, and whether
+// it can be one of the segment's at all: hardly less than the least, and not more
+// than can be placed. Less counts as more than anything: it takes a fault in the
+// fit, and a segment without it is the better one.
+func (s *Segment) above(rate int, d, ext int64) (int64, bool) {
+	const exact = int64(20 * time.Millisecond)
+	if s.Rate != rate {
+		return 0, false
+	}
+	above := d - (s.at(ext) - nanos(ext, s.Rate))
+	if above < -step || above > int64(MaxLate) {
+		return 0, false
+	}
+	if above < -exact {
+		above = int64(MaxLate) - above
+	}
+	return above, true
+}
+
+// at is the session time of an RTP time, in nanoseconds.
+func (s *Segment) at(ext int64) int64 {
+	passed := nanos(ext-s.RTPTime, s.Rate)
+	return int64(s.At) + passed + int64(math.Round(s.Drift*float64(passed)))
+}
+
+// sample is the session sample of an RTP time. Without drift it is exact: the
+// same anchor, plus ticks in samples.
+func (s *Segment) sample(ext, rate int64) int64 {
+	anchor := samples(int64(s.At), rate)
+	ticks := (ext - s.RTPTime) * rate
+	at := anchor + floorDiv(ticks, int64(s.Rate))
+	if s.Drift == 0 {
+		return at
+	}
+	return at + int64(math.Round(s.Drift*float64(ticks)/float64(s.Rate)))
+}
+
+// position continues the audio placed before where it can, so that neighbours
+// touch to the sample, and corrects by one sample a packet.
+func (p *Placer) position(s *placing, seg *Segment, ext, ticks int64) Placement {
+	start := seg.sample(ext, p.rate)
+	length := floorDiv(ticks*p.rate, int64(seg.Rate))
+	slew := samples(int64(slewMax), p.rate)
+	if s.open && ext == s.endTime && abs(start-s.end) <= slew {
+		start = s.end
+		want := seg.sample(ext+ticks, p.rate) - start
+		length = min(max(want, length-1), length+1)
+	}
+	if !s.open || ext >= s.endTime {
+		s.open, s.end, s.endTime = true, start+length, ext+ticks
+	}
+	return Placement{Verdict: Placed, Start: start, Length: length}
+}
+
+// samples is the number of the sample nearest to a time in nanoseconds.
+func samples(ns, rate int64) int64 {
+	second := int64(time.Second)
+	whole := floorDiv(ns, second)
+	return whole*rate + floorDiv((ns-whole*second)*rate+second/2, second)
+}
+
+// floorDiv divides towards minus infinity, so that negative times round the same
+// way as positive ones.
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+// DriftPPM is the drift of the segment that lasted longest, over all streams.
+func (m *Map) DriftPPM() float64 {
+	ppm, most := 0.0, int64(-1)
+	for i := range m.Streams {
+		st := &m.Streams[i]
+		for k := range st.Segments {
+			end := st.Packets
+			if k+1 < len(st.Segments) {
+				end = st.Segments[k+1].First
+			}
+			if n := end - st.Segments[k].First; n > most {
+				ppm, most = st.Segments[k].DriftPPM(), n
+			}
+		}
+	}
+	return ppm
+}

@@ -1,0 +1,236 @@
+package timeline
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	// bucket is the time whose packets give one point of the envelope.
+	bucket = time.Second
+	// recent is how many points back the present envelope is looked for: long
+	// against jitter, short against drift.
+	recent = 16
+	// step is how far a delay must be from the envelope to be looked at as a jump:
+	// more than the jitter that is promised to be taken (200 ms).
+	step = int64(250 * time.Millisecond)
+	// A jump of RTP time against sequence numbers is believed after so many
+	// packets in a row: one or two may be strays.
+	jumpPackets = 3
+	// A jump of the delay alone may be a congested network, which comes back. It
+	// is believed when it has not come back for so long, with so many packets.
+	stallTime    = 5 * time.Second
+	stallPackets = 20
+	// A stream of fewer packets beside others is of strays.
+	minStream = 3
+)
+
+// Survey is the first pass: it finds the runs of each stream.
+type Survey struct {
+	streams map[uint32]*surveyed
+	order   []uint32  // SSRCs as they came
+	latest  *surveyed // of the packet before: most packets are of one stream
+	ssrc    uint32
+}
+
+// NewSurvey begins a first pass.
+func NewSurvey() *Survey { return &Survey{streams: map[uint32]*surveyed{}} }
+
+// surveyed is one stream in the first pass.
+type surveyed struct {
+	stream
+	runs []rawRun
+	cand rawRun // packets that may begin a new run
+	kind candidacy
+
+	prevExt   int64
+	prevSeq   int64
+	prevDelay int64
+}
+
+type candidacy uint8
+
+const (
+	noCandidate candidacy = iota
+	jumped                // RTP time does not go with the sequence numbers
+	delayed               // it does, but the packets come later than they should
+)
+
+// rawRun is a run while its packets come.
+type rawRun struct {
+	first   mark
+	rate    int
+	packets int64
+	begin   time.Duration // arrival of its first packet
+	low     int64         // extremes of the delay
+	high    int64
+	points  []point
+}
+
+// point is the least delay among the packets of a second.
+type point struct {
+	second  int64
+	ext     int64 // RTP time of the packet with the least delay
+	delay   int64
+	packets int64
+	first   mark // its first packet
+	// The largest change of delay from one packet to the next, and the one after
+	// it: where a step in this second would be.
+	change   int64
+	changeAt mark
+}
+
+// mark is a packet: its ordinal in the stream, and its RTP time.
+type mark struct{ n, ext int64 }
+
+// Add gives the next packet of the track.
+func (v *Survey) Add(p Packet) {
+	if v.latest != nil && v.ssrc == p.SSRC {
+		v.latest.add(&p)
+		return
+	}
+	s := v.streams[p.SSRC]
+	if s == nil {
+		if len(v.streams) >= maxStreams {
+			return
+		}
+		s = &surveyed{}
+		v.streams[p.SSRC] = s
+		v.order = append(v.order, p.SSRC)
+	}
+	v.latest, v.ssrc = s, p.SSRC
+	s.add(&p)
+}
+
+func (s *surveyed) add(p *Packet) {
+	seq, ord := s.sequence(p)
+	if ord == duplicate || p.Ticks <= 0 || p.Rate <= 0 {
+		return
+	}
+	at := mark{n: s.packets, ext: s.extend(p)}
+	s.packets++
+	d := delay(p, at.ext)
+	change := d - s.prevDelay
+	// How far RTP time stayed behind what the sequence numbers promise. A pause
+	// between two talk spurts makes it negative.
+	lag := nanos((seq-s.prevSeq)*int64(p.Ticks)-(at.ext-s.prevExt), p.Rate)
+	s.prevExt, s.prevSeq, s.prevDelay = at.ext, seq, d
+
+	if len(s.runs) == 0 || s.runs[len(s.runs)-1].rate != p.Rate {
+		s.settle()
+		s.runs = append(s.runs, rawRun{rate: p.Rate})
+		s.runs[len(s.runs)-1].add(p, at, d, 0)
+		return
+	}
+	run := &s.runs[len(s.runs)-1]
+	far := d - run.envelope()
+	goesOn := s.kind != noCandidate && d > s.cand.low-step && d < s.cand.high+step
+	switch {
+	case far > step && !goesOn && lag > step/2, far < -step && !goesOn && lag < -step/2:
+		s.begin(jumped, p, at, d)
+	case far > step && !goesOn:
+		s.begin(delayed, p, at, d)
+	case (far > step || far < -step) && goesOn:
+		s.goOn(p, at, d, change)
+	default:
+		// In the run, or back in it: the candidate was strays, or a congestion that
+		// is over. A lower delay on a steady clock is a network that got better.
+		s.kind = noCandidate
+		run.add(p, at, d, change)
+	}
+}
+
+// begin takes a packet that does not go with the run as the first of a
+// candidate.
+func (s *surveyed) begin(kind candidacy, p *Packet, at mark, d int64) {
+	s.cand, s.kind = rawRun{rate: p.Rate}, kind
+	s.cand.add(p, at, d, 0)
+}
+
+// goOn adds a packet to the candidate and makes a run of it when enough packets
+// go with each other.
+func (s *surveyed) goOn(p *Packet, at mark, d, change int64) {
+	c := &s.cand
+	c.add(p, at, d, change)
+	enough := c.packets >= jumpPackets
+	if s.kind == delayed {
+		enough = c.packets >= stallPackets && p.Arrival-c.begin >= stallTime && c.high-c.low <= 2*step
+	}
+	if enough {
+		s.runs = append(s.runs, *c)
+		s.cand, s.kind = rawRun{}, noCandidate
+	}
+}
+
+// settle decides about a candidate that no more packets come to: what has stood
+// together until the end is a run.
+func (s *surveyed) settle() {
+	if s.kind != noCandidate && s.cand.packets >= jumpPackets && s.cand.high-s.cand.low <= step {
+		s.runs = append(s.runs, s.cand)
+	}
+	s.cand, s.kind = rawRun{}, noCandidate
+}
+
+func (r *rawRun) add(p *Packet, at mark, d, change int64) {
+	if r.packets == 0 {
+		r.first, r.begin, r.low, r.high = at, p.Arrival, d, d
+	}
+	r.packets++
+	r.low, r.high = min(r.low, d), max(r.high, d)
+	second := int64(p.Arrival / bucket)
+	if k := len(r.points) - 1; k < 0 || r.points[k].second < second {
+		r.points = append(r.points, point{second: second, ext: at.ext, delay: d, packets: 1, first: at, change: change, changeAt: at})
+		return
+	}
+	pt := &r.points[len(r.points)-1]
+	pt.packets++
+	if d < pt.delay {
+		pt.ext, pt.delay = at.ext, d
+	}
+	if abs(change) > abs(pt.change) {
+		pt.change, pt.changeAt = change, at
+	}
+}
+
+// envelope is the least delay of late.
+func (r *rawRun) envelope() int64 {
+	least := int64(math.MaxInt64)
+	for _, pt := range r.points[max(0, len(r.points)-recent):] {
+		least = min(least, pt.delay)
+	}
+	return least
+}
+
+// Finish ends the first pass.
+func (v *Survey) Finish() *Map {
+	m := &Map{}
+	most := v.longest()
+	for _, ssrc := range v.order {
+		s := v.streams[ssrc]
+		s.settle()
+		if s.packets > 0 && s.packets < minStream && most >= minStream {
+			continue
+		}
+		st := Stream{SSRC: ssrc, Packets: s.packets}
+		for i := range s.runs {
+			st.Segments = append(st.Segments, fit(&s.runs[i])...)
+		}
+		m.Streams = append(m.Streams, st)
+	}
+	return m
+}
+
+func (v *Survey) longest() int64 {
+	var most int64
+	for _, s := range v.streams {
+		most = max(most, s.packets)
+	}
+	return most
+}
+
+func abs(n int64) int64 {
+	if n < 0 {
+		return -n
+	}
+	return n
+}
