@@ -20,6 +20,7 @@ type Reader struct {
 	src    io.ReaderAt
 	closer io.Closer
 	limit  int64 // bytes of the file that are looked at
+	tee    io.Writer
 
 	header Header
 	salt   uint32
@@ -193,6 +194,11 @@ func (r *Reader) need(n int) (int, error) {
 			break
 		}
 		got, err := r.src.ReadAt(r.buf[r.end:r.end+int(want)], at)
+		if r.tee != nil {
+			if _, err := r.tee.Write(r.buf[r.end : r.end+got]); err != nil {
+				return 0, fmt.Errorf("read journal %s: %w", r.path, err)
+			}
+		}
 		r.end += got
 		if errors.Is(err, io.EOF) {
 			r.limit = min(r.limit, at+int64(got))
@@ -224,6 +230,14 @@ func (r *Reader) Rewind() error {
 	}
 	return nil
 }
+
+// Tee sends every byte of the file that is read from now on to w, once and in
+// order: after Rewind and reading to the end, w has seen the whole file. Nil ends
+// it.
+func (r *Reader) Tee(w io.Writer) { r.tee = w }
+
+// Size is how many bytes of the file are read.
+func (r *Reader) Size() int64 { return r.limit }
 
 // Header is what the journal says of itself.
 func (r *Reader) Header() Header { return r.header }
