@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"tapedeck/internal/config"
 )
 
 // update writes the parts of documents that are made from the tables.
@@ -20,6 +22,18 @@ func TestArchitecturePage(t *testing.T) {
 // broken wall in the editor, before the tests do.
 func TestLinterWalls(t *testing.T) {
 	compare(t, ".golangci.yml", "# walls:", "# end of walls", linterRules())
+}
+
+// TestSettingsPage compares the settings in docs/operations.md with those that
+// there are.
+func TestSettingsPage(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("```yaml\n")
+	if err := config.Default().Explain(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.ReplaceAll(b.String(), " (default)", "") + "```\n"
+	compare(t, "docs/operations.md", "<!-- settings -->", "<!-- end of settings -->", want)
 }
 
 // compare checks, or writes with -update, the lines between two marks.

@@ -120,8 +120,7 @@ func tops() []Package {
 		// needs both, so it stands above the floor of the server.
 		{Path: "demo", Floor: Programs, Imports: []string{"voice", "audio", "codec", "wav", "config", "server", "callgen"}, Does: "the main job in one command"},
 		{Path: "cmd/tapedeck", Floor: Command, Root: true, Imports: []string{Anything}, Does: "the program: one short file per command"},
-		{Path: "api", Floor: Words, Root: true, Does: "the contract: openapi.yaml and errors.yaml"},
-		{Path: "api/gen", Floor: Command, Root: true, Does: "makes error codes, their page and the document as JSON from it"},
+		{Path: "api", Floor: Command, Root: true, Does: "the contract by hand, and what makes code and pages of it"},
 	}
 }
 
