@@ -1,0 +1,87 @@
+package config
+
+import (
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// Config is the whole configuration of a server.
+type Config struct {
+	Data             string     // data directory
+	HTTP             string     // address of the API, host:port
+	SIP              string     // address of SIP, IP:port, UDP and TCP
+	RTP              PortRange  // UDP ports of media
+	MediaIP          netip.Addr // address written into SDP; zero = the one that SIP binds
+	Database         string     // URL or path; empty = SQLite in the data directory
+	Storage          string     // URL or path; empty = a folder in the data directory
+	AllowPrivateURLs bool       // playback and webhooks may reach private addresses
+	DrainTimeout     time.Duration
+	Node             string // name of this node, the same after a restart
+	Log              Log
+	Recording        Recording
+	Session          Session
+	Media            Media
+
+	sources map[string]string // where each key that is no default comes from
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  string // debug, info, warn, error
+	Format string // auto, text, json
+}
+
+// Recording says how calls are recorded.
+type Recording struct {
+	MaxLength   time.Duration // of a file
+	Buffer      int64         // bytes in memory while a disk stalls
+	MinFree     int64         // bytes on the disk; below, no new recordings
+	KeepJournal time.Duration // after the file is safe
+	Flush       time.Duration // journal blocks are written this often
+	Sync        time.Duration // and synced to disk this often
+}
+
+// Session limits calls.
+type Session struct {
+	MaxCalls int           // call sessions at once; 0 = as many as there are ports
+	MinSE    time.Duration // shortest session interval we accept (RFC 4028 §5)
+	Expires  time.Duration // session interval we ask for (RFC 4028 §4)
+}
+
+// Media says how media is carried.
+type Media struct {
+	Workers  int           // 0 = one per CPU
+	Timeout  time.Duration // a party that is silent on the wire for so long has gone; 0 = never
+	Cooldown time.Duration // a port rests so long before it is used again
+}
+
+// PortRange is a range of UDP ports, both ends included.
+type PortRange struct{ From, To int }
+
+// String is the range as a flag takes it.
+func (r PortRange) String() string { return strconv.Itoa(r.From) + "-" + strconv.Itoa(r.To) }
+
+// Default returns the configuration of a server that is given none.
+func Default() *Config {
+	return &Config{
+		Data:         "./data",
+		HTTP:         "127.0.0.1:8080",
+		SIP:          "127.0.0.1:5060",
+		RTP:          PortRange{From: 20000, To: 29999},
+		DrainTimeout: 30 * time.Second,
+		Node:         "local",
+		Log:          Log{Level: "info", Format: "auto"},
+		Recording: Recording{
+			MaxLength:   4 * time.Hour,
+			Buffer:      256 << 20,
+			MinFree:     1 << 30,
+			KeepJournal: 24 * time.Hour,
+			Flush:       250 * time.Millisecond,
+			Sync:        time.Second,
+		},
+		Session: Session{MinSE: 90 * time.Second, Expires: 30 * time.Minute},
+		Media:   Media{Timeout: time.Minute, Cooldown: 5 * time.Second},
+		sources: map[string]string{},
+	}
+}
