@@ -47,7 +47,8 @@ func checkBody(schema *openapi3.Schema, tree map[string]any, found faults) {
 	// The document has the schema of RecordCall as it was given, which names
 	// no minimum.
 	if schema.Title == "Record Call" {
-		if n, ok := tree["maxLength"].(json.Number); ok && strings.HasPrefix(n.String(), "-") {
+		n, ok := tree["maxLength"].(json.Number)
+		if ok && strings.HasPrefix(n.String(), "-") && found["maxLength"] == nil {
 			found.add("maxLength", "must be at least 0")
 		}
 	}
