@@ -589,6 +589,52 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
+// The checksums keep nearly all random bytes from the entries, so these are
+// fuzzed behind a right one.
+func FuzzEntries(f *testing.F) {
+	for _, e := range sample() {
+		b := NewBlock(1000)
+		switch e.Kind {
+		case KindPacket:
+			b.Packet(e.At, e.Track, &e.Packet)
+		case KindSenderReport:
+			b.Report(e.At, e.Track, &e.Report)
+		default:
+			encoded, err := Encode(&e)
+			if err != nil {
+				f.Fatal(err)
+			}
+			b.Encoded(encoded)
+		}
+		f.Add(b.buf[frameSize:])
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if len(body) == 0 || len(body) > MaxBody {
+			return
+		}
+		w := &Writer{salt: 1, head: []byte(`{"recording":"r","call":"c"}`)}
+		file := make([]byte, preambleSize)
+		putPreamble(file)
+		file = append(file, w.headerBlock()...)
+		w.seq = 1
+		b := NewBlock(len(body))
+		b.buf = append(b.buf, body...)
+		w.seal(b.buf, kindEntries)
+		file = append(file, b.buf...)
+		r, err := NewReader(bytes.NewReader(file), int64(len(file)), "fuzz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rep, err := r.Inspect()
+		if err != nil || rep.Torn != 0 {
+			t.Fatalf("%v, %+v", err, rep)
+		}
+		if s := r.Stats(); s.Entries+s.Unknown+s.Corrupt == 0 {
+			t.Fatalf("%d bytes left no trace: %+v", len(body), s)
+		}
+	})
+}
+
 func BenchmarkBlockPacket(b *testing.B) {
 	block, p := NewBlock(8<<10), &Packet{Payload: make([]byte, 160)}
 	b.ReportAllocs()
