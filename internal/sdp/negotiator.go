@@ -207,7 +207,7 @@ func (n *Negotiator) answered(m *media) []Codec {
 		if !ok {
 			continue
 		}
-		at := -1
+		var at int
 		if r, known := m.formatAt(pt); known {
 			at = slices.IndexFunc(n.local.codecs, func(c Codec) bool { return r.is(c.Info) })
 		} else {
