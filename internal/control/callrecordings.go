@@ -48,7 +48,7 @@ func (s *Service) CallRecordings(ctx context.Context, who voice.Principal, t Tar
 		after, err := base64.RawURLEncoding.DecodeString(page.Token)
 		at := slices.IndexFunc(list, func(r voice.Recording) bool { return r.ID == voice.RecordingID(after) })
 		if err != nil || at < 0 {
-			return nil, "", voice.Invalid(map[string][]string{"pageToken": {"is not a token of this list"}})
+			return nil, "", badToken()
 		}
 		list = list[at+1:]
 	}

@@ -75,7 +75,7 @@ func (s *Service) Calls(ctx context.Context, who voice.Principal, t Target, f vo
 		list, next, err = tx.Calls(f)
 		return err
 	})
-	return list, next, err
+	return list, next, listed(err)
 }
 
 // Call returns a call, running or ended.

@@ -53,7 +53,7 @@ func (s *Service) Channels(ctx context.Context, who voice.Principal, ws voice.Wo
 		list, next, err = tx.Channels(ws, page)
 		return err
 	})
-	return list, next, err
+	return list, next, listed(err)
 }
 
 // Channel returns a channel.

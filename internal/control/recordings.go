@@ -24,7 +24,7 @@ func (s *Service) Recordings(ctx context.Context, who voice.Principal, ws voice.
 		list, next, err = tx.Recordings(f)
 		return err
 	})
-	return list, next, err
+	return list, next, listed(err)
 }
 
 // Recording returns a recording of the workspace.
@@ -163,6 +163,8 @@ func noAudio(r voice.Recording) *voice.Error {
 	switch {
 	case r.Status == voice.RecordingAccepted:
 		why = "the recording has no audio yet, capture has not begun"
+	case r.Status == voice.RecordingOngoing || r.Status == voice.RecordingPaused:
+		why = "the recording has no audio yet, nothing of it has reached the disk"
 	case r.EndCause == voice.EndDeleted:
 		why = "the audio of the recording was deleted"
 	case r.EndCause != "":

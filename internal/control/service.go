@@ -121,3 +121,16 @@ func (s *Service) authorize(who voice.Principal, action voice.Action, t Target, 
 }
 
 func now() time.Time { return time.Now().UTC() }
+
+// listed names the member of the query that a list's error is about: the store
+// knows of the token only.
+func listed(err error) error {
+	if err == nil || voice.CodeOf(err) != voice.CodeInvalidParameter {
+		return err
+	}
+	return badToken()
+}
+
+func badToken() error {
+	return voice.Invalid(map[string][]string{"pageToken": {"is not one that this list gave: leave it out to start at the first page"}})
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -41,7 +42,7 @@ func Start(t testing.TB, env ...string) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.New(t.Context(), server.Options{Config: config, Version: "test"})
+	s, err := server.New(t.Context(), server.Options{Config: config, Version: "test", Logger: logTo(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +70,11 @@ func Start(t testing.TB, env ...string) *Node {
 	})
 	n.agent = startAgent(t)
 	return n
+}
+
+// logTo shows the server's log when the test fails.
+func logTo(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 // Key makes an access key with the policies.

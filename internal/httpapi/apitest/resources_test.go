@@ -266,7 +266,13 @@ func TestStoredRecordings(t *testing.T) {
 	n.Await(t, path, "ongoing")
 
 	// While it runs: what there is so far, and no deletion.
-	live := n.Do(t, http.MethodGet, path+".wav", nil)
+	var live Answer
+	testkit.Eventually(t, patience, func() bool { // until something has reached the disk, there is nothing
+		if live = n.Do(t, http.MethodGet, path+".wav", nil); live.Status != http.StatusOK {
+			live.Problem(t, 404, voice.CodeNotFound)
+		}
+		return live.Status == http.StatusOK
+	})
 	if live.Status != http.StatusOK || !bytes.HasPrefix(live.Body, []byte("RIFF")) || live.Header.Get("ETag") != "" || live.Header.Get("Content-Type") != "audio/wav" {
 		t.Errorf("live audio: %d %v", live.Status, live.Header)
 	}

@@ -918,10 +918,7 @@ type Recording struct {
 	ID         Id2             `json:"id"`
 	Origin     RecordingOrigin `json:"origin"`
 	Originator *CallIdentifier `json:"originator,omitempty"`
-
-	// Problem What went wrong, with status failed
-	Problem  *string         `json:"problem,omitempty"`
-	Receiver *CallIdentifier `json:"receiver,omitempty"`
+	Receiver   *CallIdentifier `json:"receiver,omitempty"`
 
 	// Sha256 Of the file, hexadecimal
 	Sha256 *string `json:"sha256,omitempty"`
