@@ -46,10 +46,21 @@ func TestSizeBudgets(t *testing.T) {
 		}
 	}
 	for pkg, n := range lines {
-		if n > maxPackageLines {
-			t.Errorf("package %s has %d lines of code, the budget is %d", pkg, n, maxPackageLines)
+		if budget := packageBudget(pkg); n > budget {
+			t.Errorf("package %s has %d lines of code, the budget is %d", pkg, n, budget)
 		}
 	}
+}
+
+// packageBudget returns how many lines of code a package may have.
+func packageBudget(pkg string) int {
+	if pkg == "sip" {
+		// Transports, transactions and dialogs share one mailbox and one set of
+		// timers; the walls between them would be longer than the rooms. See
+		// docs/adr/0005-sip-serialised-per-dialog.md.
+		return maxPackageLines * 3 / 2
+	}
+	return maxPackageLines
 }
 
 // codeLines counts the lines that hold more than a comment.

@@ -142,6 +142,25 @@ func TestEveryPageIsReachable(t *testing.T) {
 	}
 }
 
+var metricName = regexp.MustCompile(`tapedeck_([a-z]+)_([a-z_]+)`)
+
+// TestMetricsInDocuments: each figure that a page names is one that the package
+// in its name registers.
+func TestMetricsInDocuments(t *testing.T) {
+	tr := load(t)
+	code := map[string]string{}
+	for _, s := range tr.code() {
+		code[s.pkg] += string(s.text)
+	}
+	for _, rel := range markdown(tr) {
+		for _, m := range metricName.FindAllStringSubmatch(tr.read(t, rel), -1) {
+			if text := code[m[1]]; !strings.Contains(text, `"`+m[0]+`"`) && !strings.Contains(text, `"`+m[2]+`"`) {
+				t.Errorf("%s: package %s has no figure %s", rel, m[1], m[0])
+			}
+		}
+	}
+}
+
 const rfcIndex = "docs/rfc/index.txt"
 
 // rfcMention finds "RFC 3261" and lists such as "RFC 3550 and 3551" only at
