@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -87,7 +88,7 @@ func (t *Tx) ClaimJobs(c Claim) ([]Job, error) {
 	}
 	now := micros(c.Now)
 	due := t.db.NewSelect().Model((*jobRow)(nil)).Column("id").
-		Where("run_at <= ? AND leased_until <= ? AND kind IN (?)", now, now, bun.List(c.Kinds)).
+		Where("run_at <= ? AND leased_until <= ?", now, now).Where(ofKinds, bun.List(c.Kinds)).
 		OrderExpr("run_at, id").Limit(int64(c.Limit))
 	var rows []jobRow
 	err := t.db.NewUpdate().Model(&rows).
@@ -163,30 +164,49 @@ func (t *Tx) ReleaseJobs(owner string, forgive bool) error {
 	return fail("release jobs", err)
 }
 
-// JobCounts is how much work there is.
-type JobCounts struct {
-	Waiting int       // not claimed, due or not
-	Claimed int       // being done
-	NextAt  time.Time // when the next waiting job is due; zero = there is none
+// NextJob is when the next job of these kinds can be claimed, which may be in
+// the past; zero = there is none.
+func (t *Tx) NextJob(kinds []string) (time.Time, error) {
+	if len(kinds) == 0 {
+		return time.Time{}, nil
+	}
+	var waiting, held []int64
+	err := t.db.NewSelect().Model((*jobRow)(nil)).Column("run_at").
+		Where("owner = ''").Where(ofKinds, bun.List(kinds)).
+		OrderExpr("run_at, id").Limit(1).Scan(t.ctx, &waiting)
+	if err == nil {
+		// What is held can be claimed when its lease runs out.
+		err = t.db.NewSelect().Model((*jobRow)(nil)).ColumnExpr("leased_until").
+			Where("owner > ''").Where(ofKinds, bun.List(kinds)).
+			OrderExpr("leased_until").Limit(1).Scan(t.ctx, &held)
+	}
+	if err != nil {
+		return time.Time{}, fail("look for the next job", err)
+	}
+	if both := append(waiting, held...); len(both) > 0 {
+		return timeOf(slices.Min(both)), nil
+	}
+	return time.Time{}, nil
 }
 
-// CountJobs counts the jobs of these kinds.
-func (t *Tx) CountJobs(kinds []string, now time.Time) (JobCounts, error) {
-	if len(kinds) == 0 {
-		return JobCounts{}, nil
+// ofKinds hides the column from the choice of an index: sweeps for days ahead
+// can be many, so that what is due must be found by time and not by kind.
+const ofKinds = "kind || '' IN (?)"
+
+// CountJobs counts all jobs by kind.
+func (t *Tx) CountJobs() (map[string]int, error) {
+	var rows []struct {
+		Kind string
+		N    int
 	}
-	var r struct {
-		Total, Claimed int
-		NextAt         int64
-	}
-	// A claimed job becomes due again when its lease runs out.
-	err := t.db.NewSelect().Model((*jobRow)(nil)).
-		ColumnExpr("COUNT(*) AS total").
-		ColumnExpr("COALESCE(SUM(CASE WHEN leased_until > ? THEN 1 ELSE 0 END), 0) AS claimed", micros(now)).
-		ColumnExpr("COALESCE(MIN(CASE WHEN leased_until > ? THEN leased_until ELSE run_at END), 0) AS next_at", micros(now)).
-		Where("kind IN (?)", bun.List(kinds)).Scan(t.ctx, &r)
+	err := t.db.NewSelect().Model((*jobRow)(nil)).Column("kind").ColumnExpr("COUNT(*) AS n").
+		Group("kind").Scan(t.ctx, &rows)
 	if err != nil {
-		return JobCounts{}, fail("count jobs", err)
+		return nil, fail("count jobs", err)
 	}
-	return JobCounts{Waiting: r.Total - r.Claimed, Claimed: r.Claimed, NextAt: timeOf(r.NextAt)}, nil
+	out := map[string]int{}
+	for _, r := range rows {
+		out[r.Kind] = r.N
+	}
+	return out, nil
 }

@@ -12,7 +12,7 @@ CREATE TABLE jobs (
   created_at   BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX jobs_work ON jobs (kind, ref);
-CREATE INDEX jobs_due ON jobs (run_at);
+CREATE INDEX jobs_due ON jobs (run_at, id);
 CREATE INDEX jobs_owner ON jobs (owner);
 
 CREATE TABLE idempotency (

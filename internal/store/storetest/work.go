@@ -58,26 +58,31 @@ func testJobs(t *testing.T, open Opener) {
 	if early := claim(t, db, node, now.Add(59*time.Second)); len(early) > 0 {
 		t.Fatalf("too early: %+v", early)
 	}
-	view(t, db, func(tx *store.Tx) error {
-		counts, err := tx.CountJobs([]string{"render", "erase"}, now)
-		wantEqual(t, counts, store.JobCounts{Waiting: 2, NextAt: now.Add(time.Minute)})
-		return err
-	})
+	wantNext(t, db, now.Add(time.Minute))
 	got = claim(t, db, node, now.Add(time.Minute))
 	due.Attempts, due.LastError, due.RunAt = 2, "disk\uFFFDfull", now.Add(time.Minute)
 	wantEqual(t, got, []store.Job{due})
+	wantNext(t, db, now.Add(time.Minute+lease))
+	update(t, db, func(tx *store.Tx) error { return tx.FinishJob(got[0]) })
+	wantNext(t, db, now.Add(time.Hour))
 	view(t, db, func(tx *store.Tx) error {
-		counts, err := tx.CountJobs([]string{"render", "erase"}, now.Add(time.Minute))
-		wantEqual(t, counts, store.JobCounts{Waiting: 1, Claimed: 1, NextAt: now.Add(time.Minute + lease)})
+		counts, err := tx.CountJobs()
+		wantEqual(t, counts, map[string]int{"render": 1, "unknown": 1})
+		for _, kinds := range [][]string{nil, {"erase"}} {
+			next, nextErr := tx.NextJob(kinds)
+			wantEqual(t, next, time.Time{})
+			err = errors.Join(err, nextErr)
+		}
 		return err
 	})
-	update(t, db, func(tx *store.Tx) error { return tx.FinishJob(got[0]) })
+}
+
+func wantNext(t testing.TB, db *store.DB, want time.Time) {
+	t.Helper()
 	view(t, db, func(tx *store.Tx) error {
-		counts, err := tx.CountJobs([]string{"render"}, now)
-		wantEqual(t, counts, store.JobCounts{Waiting: 1, NextAt: now.Add(time.Hour)})
-		none, noneErr := tx.CountJobs(nil, now)
-		wantEqual(t, none, store.JobCounts{})
-		return errors.Join(err, noneErr)
+		next, err := tx.NextJob([]string{"render", "erase"})
+		wantEqual(t, next, want)
+		return err
 	})
 }
 

@@ -1,0 +1,332 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tapedeck/internal/store"
+)
+
+// Handler does one job. The same job may come again, after an error, a restart,
+// or a lease that ran out, so a handler must be idempotent. nil means that it is
+// done; an error means again later; an error made by Permanent means never
+// again. The context ends when the runner stops or the job is no longer ours;
+// return soon then.
+type Handler func(ctx context.Context, j store.Job) error
+
+// Options configures a Runner.
+type Options struct {
+	DB       *store.DB          // needed
+	Handlers map[string]Handler // by kind; jobs of other kinds are left alone
+	Workers  int                // jobs at once; 0 = 2
+	// Node names this node, the same after a restart: what it held before is
+	// its own again at once. No other running process may have the name.
+	Node string
+	// Lease is how long a job stays ours without news of us. 0 = 30 s.
+	Lease time.Duration
+	// Poll is how often to look for jobs of which nobody told us. 0 = 5 s.
+	Poll time.Duration
+	// BackoffMin and BackoffMax bound the wait after an error; it doubles from
+	// one to the other. 0 = 1 s and 5 min.
+	BackoffMin, BackoffMax time.Duration
+	Logger                 *slog.Logger          // nil = none
+	Registerer             prometheus.Registerer // nil = none
+}
+
+// Runner does jobs.
+type Runner struct {
+	o       Options
+	kinds   []string
+	metrics *metrics
+	wake    chan struct{} // room for one; Wake sends, run receives; a full one says all
+
+	mu      sync.Mutex // guards the rest; held for nanoseconds
+	running map[string]context.CancelFunc
+	looked  *sync.Cond // something ended, or the table was looked at
+	idle    bool       // the last look found nothing due, and nothing was running
+	looks   uint64     // how often the table was looked at
+	stopped bool
+}
+
+// permanent marks an error that trying again cannot help.
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
+// Permanent marks an error as one that trying again cannot help. nil stays nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return permanent{err}
+}
+
+// New makes a Runner.
+func New(o Options) (*Runner, error) {
+	if o.DB == nil || o.Node == "" {
+		return nil, errors.New("jobs: DB and Node are needed")
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		then  time.Duration
+	}{{&o.Lease, 30 * time.Second}, {&o.Poll, 5 * time.Second}, {&o.BackoffMin, time.Second}, {&o.BackoffMax, 5 * time.Minute}} {
+		if *d.value < 0 {
+			return nil, fmt.Errorf("jobs: a time of %v is negative", *d.value)
+		}
+		if *d.value == 0 {
+			*d.value = d.then
+		}
+	}
+	if o.BackoffMax < o.BackoffMin {
+		return nil, fmt.Errorf("jobs: BackoffMax %v is less than BackoffMin %v", o.BackoffMax, o.BackoffMin)
+	}
+	if o.Workers <= 0 {
+		o.Workers = 2
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Runner{
+		o: o, kinds: slices.Sorted(maps.Keys(o.Handlers)),
+		wake: make(chan struct{}, 1), running: map[string]context.CancelFunc{},
+	}
+	r.looked = sync.NewCond(&r.mu)
+	var err error
+	if r.metrics, err = newMetrics(o.Registerer, r); err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	return r, nil
+}
+
+// Wake tells the runner that a job was committed. It never blocks.
+func (r *Runner) Wake() {
+	select {
+	case r.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// Run does jobs until the context ends. Then it takes no more, ends the contexts
+// of those at work, waits for them, and gives back what is not done. It returns
+// nil for an orderly end. It must not be called again.
+func (r *Runner) Run(ctx context.Context) error {
+	// What is ours now, we held before we were started: nobody is doing it.
+	err := r.o.DB.Update(ctx, func(t *store.Tx) error { return t.ReleaseJobs(r.o.Node, false) })
+	if err != nil {
+		r.stop()
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("jobs: take up what was left: %w", err)
+	}
+	var workers sync.WaitGroup
+	ended := make(chan struct{}, r.o.Workers) // a worker sends when its job is over; never full
+	renew := time.NewTicker(r.o.Lease / 3)
+	defer renew.Stop()
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+			continue
+		case <-renew.C:
+			r.renew(ctx)
+			continue
+		case <-r.wake:
+		case <-ended:
+		case <-again.C:
+		}
+		again.Reset(r.look(ctx, &workers, ended))
+	}
+	workers.Wait() // their contexts come from ctx
+	r.stop()
+	// The context is over, but what is ours must be given back.
+	err = r.o.DB.Update(context.WithoutCancel(ctx), func(t *store.Tx) error { return t.ReleaseJobs(r.o.Node, true) })
+	if err != nil && !errors.Is(err, store.ErrClosed) {
+		return fmt.Errorf("jobs: give back what is not done: %w", err)
+	}
+	return nil
+}
+
+func (r *Runner) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
+	r.looked.Broadcast()
+}
+
+// look claims as many jobs as there are free workers, starts them, and returns
+// when to look again.
+func (r *Runner) look(ctx context.Context, workers *sync.WaitGroup, ended chan<- struct{}) time.Duration {
+	r.mu.Lock()
+	free := r.o.Workers - len(r.running)
+	r.mu.Unlock()
+	var claimed []store.Job
+	var next time.Time
+	now := time.Now()
+	err := r.o.DB.Update(ctx, func(t *store.Tx) (err error) {
+		claimed, err = t.ClaimJobs(store.Claim{Owner: r.o.Node, Kinds: r.kinds, Now: now, Lease: r.o.Lease, Limit: free})
+		if err != nil {
+			return err
+		}
+		next, err = t.NextJob(r.kinds)
+		return err
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			r.o.Logger.Error("cannot look for jobs; trying again", "error", err)
+		}
+		return r.o.Poll
+	}
+	for _, j := range claimed {
+		r.start(ctx, j, workers, ended)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	due := !next.IsZero() && !next.After(now)
+	r.idle = len(r.running) == 0 && !due
+	r.looks++
+	r.looked.Broadcast()
+	if next.IsZero() || due { // due, but no worker is free: its end wakes us
+		return r.o.Poll
+	}
+	return min(r.o.Poll, next.Sub(now))
+}
+
+func (r *Runner) start(ctx context.Context, j store.Job, workers *sync.WaitGroup, ended chan<- struct{}) {
+	ctx, cancel := context.WithCancel(ctx)
+	r.mu.Lock()
+	r.running[j.ID] = cancel
+	r.idle = false
+	r.mu.Unlock()
+	workers.Go(func() {
+		defer cancel()
+		start := time.Now()
+		err := r.call(ctx, j)
+		lost := r.settle(ctx, j, err)
+		r.metrics.observe(j.Kind, err, lost, time.Since(start))
+		r.mu.Lock()
+		delete(r.running, j.ID)
+		r.looked.Broadcast()
+		r.mu.Unlock()
+		ended <- struct{}{}
+	})
+}
+
+// call runs the handler; a panic is an error of that job alone.
+func (r *Runner) call(ctx context.Context, j store.Job) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return r.o.Handlers[j.Kind](ctx, j)
+}
+
+// settle writes down how a job went. It reports whether the job was not ours to
+// settle any more: the runner stops, or the lease ran out.
+func (r *Runner) settle(ctx context.Context, j store.Job, err error) (lost bool) {
+	if err != nil && ctx.Err() != nil {
+		return true // given back by Run, or taken by another
+	}
+	log := r.o.Logger.With("job", j.ID, "kind", j.Kind, "ref", j.Ref, "attempt", j.Attempts)
+	var gone permanent
+	var settle func(*store.Tx) error
+	switch {
+	case err == nil:
+		settle = func(t *store.Tx) error { return t.FinishJob(j) }
+	case errors.As(err, &gone):
+		log.Error("job cannot be done and is given up", "error", err)
+		settle = func(t *store.Tx) error { return t.FinishJob(j) }
+	default:
+		wait := r.backoff(j.Attempts)
+		log.Warn("job failed and is tried again", "error", err, "in", wait)
+		settle = func(t *store.Tx) error { return t.RetryJob(j, time.Now().Add(wait), err.Error()) }
+	}
+	// Also when the runner stops right now: what is done must not be done again.
+	if err := r.o.DB.Update(context.WithoutCancel(ctx), settle); err != nil {
+		log.Error("cannot write down how a job went; it is done again when its lease runs out", "error", err)
+	}
+	return false
+}
+
+// backoff is how long to wait after the attempt: twice as long each time, and up
+// to a fifth more or less, so that what failed together does not return together.
+func (r *Runner) backoff(attempt int) time.Duration {
+	wait := r.o.BackoffMin
+	for i := 1; i < attempt && wait < r.o.BackoffMax; i++ {
+		wait *= 2
+	}
+	wait = min(wait, r.o.BackoffMax)
+	return wait + time.Duration((rand.Float64()-0.5)*0.4*float64(wait)) //nolint:gosec // spreads load, guards nothing
+}
+
+// renew prolongs the leases of what is being done. A job that is no longer ours
+// is broken off: another node is at it.
+func (r *Runner) renew(ctx context.Context) {
+	r.mu.Lock()
+	ids := slices.Collect(maps.Keys(r.running))
+	r.mu.Unlock()
+	if len(ids) == 0 {
+		return
+	}
+	var kept []string
+	err := r.o.DB.Update(ctx, func(t *store.Tx) (err error) {
+		kept, err = t.RenewJobs(r.o.Node, ids, time.Now().Add(r.o.Lease))
+		return err
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			r.o.Logger.Error("cannot prolong the leases of jobs; trying again", "error", err)
+		}
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range ids {
+		// One that ended meanwhile is missing from both.
+		if cancel, runs := r.running[id]; runs && !slices.Contains(kept, id) {
+			r.o.Logger.Warn("job is held by another node and broken off here", "job", id)
+			cancel()
+		}
+	}
+}
+
+// Idle waits until no job is due and none is being done, as of a look that began
+// after the call; jobs that wait for their time do not count. It returns at once
+// with an error when the runner has stopped or the context ends.
+func (r *Runner) Idle(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.looked.Broadcast()
+	})
+	defer stop()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen := r.looks + 1 // one look may be under way, from before the call
+	r.Wake()
+	for ctx.Err() == nil && !r.stopped {
+		if r.looks > seen && r.idle {
+			return nil
+		}
+		if r.looks <= seen {
+			r.Wake()
+		}
+		r.looked.Wait()
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("wait for jobs: %w", err)
+	}
+	return errors.New("wait for jobs: the runner has stopped")
+}
