@@ -47,6 +47,7 @@ func words() []Package {
 	return []Package{
 		{Path: "voice", Floor: Words, Does: "the vocabulary: nouns, verbs, states, rights, error codes"},
 		{Path: "audio", Floor: Words, Does: "PCM frames: gain, mixing, level, resampling"},
+		{Path: "audio/compare", Floor: Words, Does: "two recordings of the same speech: offset, correlation, cross-talk"},
 		{Path: "timeline", Floor: Words, Does: "RTP time to sample time: where each packet belongs"},
 		{Path: "config", Floor: Words, Does: "one struct of settings: defaults, file, environment, validation"},
 	}
@@ -118,7 +119,7 @@ func tops() []Package {
 		{Path: "callgen", Floor: Server, Imports: []string{"voice", "audio", "codec", "rtp", "wav", "sdp", "sip"}, Does: "synthetic SIP parties that speak"},
 		// demo starts a server and lets callgen's parties call each other: it
 		// needs both, so it stands above the floor of the server.
-		{Path: "demo", Floor: Programs, Imports: []string{"voice", "audio", "codec", "wav", "config", "server", "callgen"}, Does: "the main job in one command"},
+		{Path: "demo", Floor: Programs, Imports: []string{"voice", "audio", "audio/compare", "codec", "wav", "config", "server", "callgen"}, Does: "the main job in one command"},
 		{Path: "cmd/tapedeck", Floor: Command, Root: true, Imports: []string{Anything}, Does: "the program: one short file per command"},
 		{Path: "api", Floor: Command, Root: true, Does: "the contract by hand, and what makes code and pages of it"},
 	}
@@ -128,7 +129,7 @@ func helpers() []Package {
 	return []Package{
 		{Path: "arch", Floor: Test, Does: "the rules of this page as tests"},
 		{Path: "testkit", Floor: Test, Does: "time limit, leak check and waits for tests"},
-		{Path: "audiotest", Floor: Test, Imports: []string{"audio", "codec", "wav"}, Does: "the oracle for audio: tones, markers, offsets, levels"},
+		{Path: "audiotest", Floor: Test, Imports: []string{"audio", "audio/compare", "codec", "wav"}, Does: "the oracle for audio: tones, markers, offsets, levels"},
 		{Path: "calltest", Floor: Test, Imports: []string{Anything}, Does: "whole calls against a real server"},
 	}
 }
