@@ -379,6 +379,29 @@ func TestRequestIDs(t *testing.T) {
 	}
 }
 
+// TestHead: HEAD is answered wherever GET is, with its header and no body.
+func TestHead(t *testing.T) {
+	testkit.Timeout(t, time.Minute)
+	testkit.NoLeaks(t)
+	n := Start(t)
+	for _, path := range []string{
+		"/healthz", "/readyz", "/openapi.json", n.WorkspacePath() + "/channels", n.ChannelPath(), n.WorkspacePath() + "/channels/calls",
+		n.WorkspacePath() + "/recordings", n.WorkspacePath() + "/recordings/" + missing, n.WorkspacePath() + "/recordings/" + missing + ".wav",
+	} {
+		get, head := n.Do(t, http.MethodGet, path, nil), n.Do(t, http.MethodHead, path, nil)
+		if head.Status != get.Status || len(head.Body) != 0 || head.Header.Get("Content-Type") != get.Header.Get("Content-Type") {
+			t.Errorf("%s: HEAD %d %v %q, GET %d %v", path, head.Status, head.Header, head.Body, get.Status, get.Header)
+		}
+	}
+	for _, method := range []string{http.MethodOptions, http.MethodPut, "BREW"} {
+		a := n.Do(t, method, n.ChannelPath(), nil)
+		a.Problem(t, 405, voice.CodeMethodNotAllowed)
+		if got := a.Header.Get("Allow"); got != "GET, HEAD, PATCH, DELETE" {
+			t.Errorf("%s: Allow is %q", method, got)
+		}
+	}
+}
+
 // TestErrorsAreJSON: an error body is one JSON object, so that a client never
 // has to guess.
 func TestErrorsAreJSON(t *testing.T) {
