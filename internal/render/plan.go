@@ -1,19 +1,22 @@
 package render
 
 import (
-	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
 	"tapedeck/internal/journal"
+	"tapedeck/internal/timeline"
 	"tapedeck/internal/voice"
 )
 
 // Layout says what file to make of a journal.
 type Layout struct {
 	// Stereo puts what the party of the recording's call says left, and what that
-	// party hears right. Otherwise all parties are mixed into one channel.
+	// party hears right. Otherwise both are mixed into one channel.
 	Stereo    bool
 	MaxLength time.Duration // of the file; 0 = no limit
 
@@ -28,23 +31,206 @@ type Layout struct {
 // silence, to make a file of.
 var ErrNotBegun = errors.New("recording never began")
 
-// Plan is what Write will do.
+// defaultRate is taken for a journal that does not say its sample rate, Hz.
+const defaultRate = 8000
+
+// Plan is what Write will do. Times are on the journal's clock. As JSON it shows
+// every decision that was made.
 type Plan struct {
-	SampleRate int
-	Channels   int
-	Samples    int64 // per channel
+	SampleRate int            `json:"sampleRate"`
+	Channels   int            `json:"channels"`
+	Samples    int64          `json:"samples"` // of the file, per channel
+	Begin      time.Duration  `json:"beginNs"` // sample 0
+	End        time.Duration  `json:"endNs"`
+	Wall       time.Time      `json:"wall"` // of Begin
+	Stopped    bool           `json:"stopped"`
+	EndCause   voice.EndCause `json:"endCause,omitempty"`
+	Tracks     []TrackPlan    `json:"tracks"`
+	Pauses     []Pause        `json:"pauses,omitempty"`
+	Gaps       []Gap          `json:"gaps,omitempty"`
+
+	header  journal.Header
+	digest  JournalDigest
+	layout  Layout
+	journal *journal.Reader
+}
+
+// TrackPlan is what becomes of one track.
+type TrackPlan struct {
+	Number int          `json:"track"`
+	Call   voice.CallID `json:"callId"`
+	Party  string       `json:"party"`
+	Role   voice.Role   `json:"role"`
+	Side   int          `json:"side"` // channel of the file; 0 = first (left)
+	Always bool         `json:"always,omitempty"`
+	Heard  []Span       `json:"heard,omitempty"` // when it is in the file, unless always
+	Clock  timeline.Map `json:"clock"`
+}
+
+// Span is a time on the journal's clock, from its beginning to before its end.
+type Span struct {
+	From time.Duration `json:"fromNs"`
+	To   time.Duration `json:"toNs"`
+}
+
+// Pause is a time in which the gate was shut.
+type Pause struct {
+	Span
+	Behavior voice.PauseBehavior `json:"pauseBehavior"`
+	Open     bool                `json:"open,omitempty"` // until the end
+}
+
+// Gap is a time in which packets were lost by the recorder.
+type Gap struct {
+	Span
+	Lost uint64 `json:"lost"`
 }
 
 // Make reads the journal once and plans the file. It fails with ErrNotBegun when
-// capture never began.
-func Make(j *journal.Reader, l Layout) (*Plan, error) { return nil, errors.ErrUnsupported }
-
-// Write reads the journal again and writes the WAV file. Memory does not depend
-// on the length of the recording.
-func (p *Plan) Write(ctx context.Context, w io.WriteSeeker) (Receipt, error) {
-	return Receipt{}, errors.ErrUnsupported
+// capture never began. The journal must stay open until Write is done.
+func Make(j *journal.Reader, l Layout) (*Plan, error) {
+	hash := sha256.New()
+	j.Tee(hash)
+	defer j.Tee(nil)
+	if err := j.Rewind(); err != nil {
+		return nil, fmt.Errorf("plan the file: %w", err)
+	}
+	f := newFacts()
+	surveys := map[uint16]*timeline.Survey{}
+	err := each(j, func(e *journal.Entry) {
+		f.add(e)
+		if e.Kind != journal.KindPacket {
+			return
+		}
+		t := f.track(e.Track)
+		if t.survey == nil {
+			t.survey = timeline.NewSurvey()
+			surveys[e.Track] = t.survey
+		}
+		_, packet := t.packet(e)
+		t.survey.Add(packet)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("plan the file: %w", err)
+	}
+	if !f.begun {
+		return nil, fmt.Errorf("plan the file of %s: %w", j.Path(), ErrNotBegun)
+	}
+	h, s := j.Header(), j.Stats()
+	p := &Plan{
+		SampleRate: h.SampleRate,
+		Channels:   1,
+		Begin:      f.begin,
+		End:        max(f.last, f.begin),
+		Wall:       f.wall,
+		EndCause:   l.EndCause,
+		Pauses:     f.pauses,
+		Gaps:       f.gaps,
+		header:     h,
+		layout:     l,
+		journal:    j,
+		digest: JournalDigest{
+			Size: j.Size(), SHA256: hex.EncodeToString(hash.Sum(nil)), Blocks: s.Blocks,
+			CorruptParts: s.Corrupt, CorruptBytes: s.Lost, TornBytes: s.Torn,
+		},
+	}
+	if p.SampleRate <= 0 {
+		p.SampleRate = defaultRate
+	}
+	if l.Stereo {
+		p.Channels = 2
+	}
+	if f.stopped {
+		p.Stopped, p.End, p.EndCause = true, max(f.stop, f.begin), f.cause
+	}
+	p.layOut(f)
+	p.measure()
+	return p, nil
 }
 
-// Check reads a written file and compares it with its receipt: header, size,
-// samples and SHA-256.
-func Check(path string, r Receipt) error { return errors.ErrUnsupported }
+// each gives every entry to fn. Corrupt parts are passed over; the journal counts
+// them.
+func each(j *journal.Reader, fn func(*journal.Entry)) error {
+	var e journal.Entry
+	for {
+		err := j.Next(&e)
+		var bad *journal.CorruptError
+		switch {
+		case err == nil:
+			fn(&e)
+		case errors.Is(err, io.EOF):
+			return nil
+		case !errors.As(err, &bad):
+			return err
+		}
+	}
+}
+
+// layOut decides about tracks and pauses.
+func (p *Plan) layOut(f *facts) {
+	for i := range p.Pauses {
+		if pause := &p.Pauses[i]; pause.Open {
+			pause.To = p.End
+		}
+	}
+	p.Tracks = []TrackPlan{}
+	for _, n := range f.numbers() {
+		t := f.tracks[n]
+		plan := TrackPlan{Number: int(n), Call: t.call, Party: t.party, Role: t.role}
+		own := t.call == voice.CallID(p.header.Call)
+		switch {
+		case own && t.role != voice.RoleSystem:
+			plan.Always = true
+		case own:
+			plan.Side, plan.Always = 1, true // what we play to the party
+		case t.role == voice.RoleSystem:
+			plan.Side = 1 // what we play to somebody else
+		default:
+			plan.Side, plan.Heard = 1, f.joined(p.header.Call, string(t.call), p.End)
+		}
+		if p.Channels == 1 {
+			plan.Side = 0
+		}
+		if t.survey != nil {
+			plan.Clock = *t.survey.Finish()
+		}
+		p.Tracks = append(p.Tracks, plan)
+	}
+}
+
+// measure decides how long the file is.
+func (p *Plan) measure() {
+	p.Samples = p.session(p.End)
+	for _, pause := range p.Pauses {
+		if pause.Behavior == voice.PauseSkip {
+			p.Samples -= p.session(pause.To) - p.session(pause.From)
+		}
+	}
+	if p.layout.MaxLength <= 0 {
+		return
+	}
+	limit := samples(p.layout.MaxLength, p.SampleRate)
+	// The timer that stops a recording at its full length may be a moment early;
+	// the file has its full length all the same.
+	const early = 100 * time.Millisecond
+	if p.EndCause == voice.EndMaxLength && limit-p.Samples <= samples(early, p.SampleRate) {
+		p.Samples = limit
+	}
+	p.Samples = min(p.Samples, limit)
+}
+
+// session is the sample of the session's clock at a time of the journal's. It is
+// negative before Begin.
+func (p *Plan) session(at time.Duration) int64 {
+	return samples(at, p.SampleRate) - samples(p.Begin, p.SampleRate)
+}
+
+// samples is the number of the sample nearest to a time.
+func samples(d time.Duration, rate int) int64 {
+	whole, rest := int64(d/time.Second), int64(d%time.Second)
+	half := int64(time.Second) / 2
+	if rest < 0 {
+		half = -half
+	}
+	return whole*int64(rate) + (rest*int64(rate)+half)/int64(time.Second)
+}

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"slices"
 	"time"
 
 	"tapedeck/internal/voice"
@@ -35,6 +36,9 @@ type Receipt struct {
 	Pauses []PauseSpan    `json:"pauses,omitempty"`
 	Gaps   []GapSpan      `json:"gaps,omitempty"`
 
+	MorePauses int64 `json:"morePauses,omitempty"` // not listed
+	MoreGaps   int64 `json:"moreGaps,omitempty"`
+
 	File    FileDigest    `json:"file"`
 	Journal JournalDigest `json:"journal"`
 }
@@ -52,13 +56,13 @@ type TrackReceipt struct {
 	Side    int          `json:"channel"` // of the file; 0 = first (left)
 	NoMedia bool         `json:"no_media"`
 
-	Received    int64 `json:"received"`    // of audio, each once
+	Received    int64 `json:"received"`    // of audio, each counted once
 	Lost        int64 `json:"lost"`        // by sequence number, never arrived
 	Late        int64 `json:"late"`        // arrived after a later one, and were put in their place
 	Duplicate   int64 `json:"duplicate"`   // arrived again, dropped
 	Stray       int64 `json:"stray"`       // belong to no stream of this track, dropped
 	Undecodable int64 `json:"undecodable"` // no decoder, or not decodable
-	OtherAudio  int64 `json:"otherPackets"`
+	Other       int64 `json:"other"`       // carry no audio: digits, comfort noise
 
 	ConcealedMs int64   `json:"concealedMs"`
 	AudioMs     int64   `json:"audioMs"` // of the file that hold this track's audio
@@ -139,3 +143,69 @@ type JournalDigest struct {
 	CorruptBytes int64  `json:"corruptBytes"`
 	TornBytes    int64  `json:"tornBytes"`
 }
+
+// receipt makes the account of what was written.
+func (r *renderer) receipt() Receipt {
+	p := r.plan
+	length := p.End - p.Begin
+	out := Receipt{
+		Version:    ReceiptVersion,
+		Recording:  voice.RecordingID(p.header.Recording),
+		Workspace:  voice.WorkspaceID(p.header.Workspace),
+		Channel:    voice.ChannelID(p.header.Channel),
+		Call:       voice.CallID(p.header.Call),
+		Software:   p.layout.Software,
+		Start:      p.Wall,
+		End:        p.Wall.Add(length),
+		EndCause:   p.EndCause,
+		SampleRate: p.SampleRate,
+		Channels:   p.Channels,
+		Samples:    r.file,
+		DurationMs: (r.file*1000 + int64(p.SampleRate)/2) / int64(p.SampleRate),
+		Parties:    []voice.RecordingChannel{},
+		Tracks:     []TrackReceipt{},
+		Journal:    p.digest,
+	}
+	for _, v := range r.voices {
+		out.Tracks = append(out.Tracks, v.finish())
+		out.party(v.plan)
+	}
+	for _, pause := range p.Pauses {
+		out.pause(p, pause)
+	}
+	for _, g := range p.Gaps {
+		if len(out.Gaps) >= maxListed {
+			out.MoreGaps++
+			continue
+		}
+		out.Gaps = append(out.Gaps, GapSpan{StartMs: p.sinceBegin(g.From), EndMs: p.sinceBegin(g.To), Lost: g.Lost})
+	}
+	out.Complete = p.Stopped && p.digest.CorruptParts == 0 && p.digest.TornBytes == 0 && len(p.Gaps) == 0
+	return out
+}
+
+// party lists whose voice a side of the file holds, each once.
+func (r *Receipt) party(t *TrackPlan) {
+	c := voice.RecordingChannel{Channel: t.Side, Party: t.Party, Call: t.Call, Role: t.Role}
+	if !slices.Contains(r.Parties, c) && len(r.Parties) < maxListed {
+		r.Parties = append(r.Parties, c)
+	}
+}
+
+func (r *Receipt) pause(p *Plan, pause Pause) {
+	if len(r.Pauses) >= maxListed {
+		r.MorePauses++
+		return
+	}
+	from, to := p.session(pause.From), p.session(pause.To)
+	s := PauseSpan{
+		StartMs: p.sinceBegin(pause.From), EndMs: p.sinceBegin(pause.To),
+		Sample: p.fileSample(from), Behavior: pause.Behavior, Open: pause.Open,
+	}
+	if pause.Behavior != voice.PauseSkip {
+		s.Length = min(to-from, max(0, p.Samples-s.Sample))
+	}
+	r.Pauses = append(r.Pauses, s)
+}
+
+func (p *Plan) sinceBegin(at time.Duration) int64 { return (at - p.Begin).Milliseconds() }

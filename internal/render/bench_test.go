@@ -1,0 +1,124 @@
+package render
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"tapedeck/internal/journal"
+	"tapedeck/internal/voice"
+)
+
+// longCall writes the journal of a stereo G.711 call without keeping it in
+// memory, a block for each 250 ms as the recorder does.
+func longCall(t testing.TB, length time.Duration) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "long.journal")
+	s := newScene().track(0, 0, "A", "a", "caller").track(0, 1, "B", "b", "callee").begin(0).join(0, "A", "B")
+	w, err := journal.Create(path, s.header, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range s.events {
+		err = errors.Join(err, w.Control(e.entry))
+	}
+	payload := make([]byte, 160)
+	for i := range payload {
+		payload[i] = byte(i * 7)
+	}
+	frames := int(length / (20 * ms))
+	for i := range frames {
+		for track := range uint16(2) {
+			at := time.Duration(i+1)*20*ms + time.Duration(i*7919%4000)*time.Microsecond
+			err = errors.Join(err, w.Packet(at, track, &journal.Packet{
+				Seq: uint16(i), Time: uint32(160 * i), SSRC: uint32(track), Payload: payload,
+			}))
+		}
+		if i%12 == 11 {
+			err = errors.Join(err, w.Flush())
+		}
+	}
+	err = errors.Join(err, w.Control(journal.Entry{Kind: journal.KindStop, At: length, Detail: journal.Detail{Cause: string(voice.EndCallEnded)}}), w.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// discard is a file that nobody reads.
+type discard struct{ io.Writer }
+
+func (discard) Seek(int64, int) (int64, error) { return 0, nil }
+
+func makeAndWrite(t testing.TB, path string, w io.WriteSeeker, watch func(done, total int64)) Receipt {
+	t.Helper()
+	j, err := journal.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	plan, err := Make(j, Layout{Stereo: true, Progress: watch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	receipt, err := plan.Write(context.Background(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return receipt
+}
+
+// Memory must not grow with the length of a recording but for one point of the
+// clock per second.
+func TestMemoryDoesNotGrowWithLength(t *testing.T) {
+	length := 2 * time.Hour
+	if testing.Short() {
+		length = 20 * time.Minute
+	}
+	path := longCall(t, length)
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, most, calls := heap(), uint64(0), 0
+	makeAndWrite(t, path, discard{io.Discard}, func(int64, int64) {
+		if calls++; calls%64 == 1 {
+			most = max(most, heap())
+		}
+	})
+	hours := length.Hours()
+	if grown := float64(most - before); grown > 2<<20+hours*(1<<20) {
+		t.Errorf("%.1f MiB of heap for %.1f hours", grown/(1<<20), hours)
+	}
+}
+
+// BenchmarkHour renders one hour of stereo G.711, journal to WAV file.
+func BenchmarkHour(b *testing.B) {
+	path := longCall(b, time.Hour)
+	b.ReportAllocs()
+	for b.Loop() {
+		f, err := os.Create(filepath.Join(b.TempDir(), "out.wav"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		makeAndWrite(b, path, f, nil)
+		if err := f.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkHourToNowhere(b *testing.B) {
+	path := longCall(b, time.Hour)
+	b.ReportAllocs()
+	for b.Loop() {
+		makeAndWrite(b, path, discard{io.Discard}, nil)
+	}
+}

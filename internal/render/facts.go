@@ -1,0 +1,247 @@
+package render
+
+import (
+	"slices"
+	"time"
+
+	"tapedeck/internal/codec"
+	"tapedeck/internal/journal"
+	"tapedeck/internal/timeline"
+	"tapedeck/internal/voice"
+)
+
+// facts is what the control entries of a journal say. Entries that are restated
+// are taken once; when the first one is lost, the restated one stands in.
+type facts struct {
+	seen map[factKey]bool
+
+	begun   bool
+	begin   time.Duration
+	wall    time.Time
+	stopped bool
+	stop    time.Duration
+	cause   voice.EndCause
+	last    time.Duration // of any entry
+
+	tracks map[uint16]*track
+	joins  []join
+	pauses []Pause
+	gaps   []Gap
+}
+
+type factKey struct {
+	kind        journal.Kind
+	at          time.Duration
+	track       uint16
+	call, other string
+}
+
+type join struct {
+	at     time.Duration
+	a, b   string
+	joined bool
+}
+
+func newFacts() *facts {
+	return &facts{seen: map[factKey]bool{}, tracks: map[uint16]*track{}}
+}
+
+func (f *facts) add(e *journal.Entry) {
+	f.last = max(f.last, e.At)
+	if !e.Kind.Control() {
+		return
+	}
+	d := &e.Detail
+	key := factKey{e.Kind, e.At, e.Track, d.Call, d.Other}
+	if f.seen[key] {
+		return
+	}
+	f.seen[key] = true
+	switch e.Kind {
+	case journal.KindTrackOpened:
+		t := f.track(e.Track)
+		t.call, t.party, t.role = voice.CallID(d.Call), d.Party, voice.Role(d.Role)
+		t.codecs(d.Codecs)
+	case journal.KindTrackChanged:
+		f.track(e.Track).codecs(d.Codecs)
+	case journal.KindJoined, journal.KindParted:
+		f.joins = append(f.joins, join{e.At, d.Call, d.Other, e.Kind == journal.KindJoined})
+	case journal.KindBegin:
+		f.begun, f.begin, f.wall = true, e.At, d.Wall
+	case journal.KindPaused:
+		f.pauses = append(f.pauses, Pause{Span: Span{From: e.At}, Behavior: voice.PauseBehavior(d.Behavior), Open: true})
+		slices.SortStableFunc(f.pauses, func(a, b Pause) int { return int(a.From - b.From) })
+	case journal.KindResumed:
+		f.resume(e.At)
+	case journal.KindGap:
+		f.gaps = append(f.gaps, Gap{Span{d.From, e.At}, d.Lost})
+	case journal.KindStop:
+		f.stopped, f.stop, f.cause = true, e.At, voice.EndCause(d.Cause)
+		if !f.begun && !d.Wall.IsZero() { // every Begin was lost to damage
+			f.begun, f.begin, f.wall = true, e.At-d.Offset, d.Wall
+		}
+	}
+}
+
+// resume ends the pause that was open then.
+func (f *facts) resume(at time.Duration) {
+	for i := len(f.pauses) - 1; i >= 0; i-- {
+		if p := &f.pauses[i]; p.From <= at {
+			if p.Open || at < p.To {
+				p.To, p.Open = at, false
+			}
+			return
+		}
+	}
+}
+
+// joined lists when two calls heard each other.
+func (f *facts) joined(a, b string, end time.Duration) []Span {
+	joins := slices.Clone(f.joins)
+	slices.SortStableFunc(joins, func(x, y join) int { return int(x.at - y.at) })
+	var out []Span
+	open := false
+	for _, j := range joins {
+		if !(j.a == a && j.b == b || j.a == b && j.b == a) || j.joined == open {
+			continue
+		}
+		if open = j.joined; open {
+			// A packet that arrives with the end is in it.
+			out = append(out, Span{From: j.at, To: max(end, j.at) + 1})
+		} else {
+			out[len(out)-1].To = j.at
+		}
+	}
+	return out
+}
+
+// numbers lists the tracks in the order of their numbers.
+func (f *facts) numbers() []uint16 {
+	var out []uint16
+	for n := range f.tracks {
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (f *facts) track(n uint16) *track {
+	t := f.tracks[n]
+	if t == nil {
+		t = &track{}
+		t.codecs(nil)
+		f.tracks[n] = t
+	}
+	return t
+}
+
+// track is what is known of a track while its entries pass by. Both passes go
+// through the same states.
+type track struct {
+	call   voice.CallID
+	party  string
+	role   voice.Role
+	types  [128]*format
+	survey *timeline.Survey
+}
+
+// format is what packets of one payload type are.
+type format struct {
+	info codec.Info
+	dec  codec.Decoder // nil: cannot be decoded
+}
+
+// codecs sets what the payload types mean from now on. Static payload types
+// (RFC 3551 §6) keep their meaning unless told otherwise.
+func (t *track) codecs(list []journal.Codec) {
+	for pt := range t.types {
+		t.types[pt] = nil
+		if info, ok := codec.LookupStatic(uint8(pt)); ok {
+			t.types[pt] = newFormat(info)
+		}
+	}
+	for _, c := range list {
+		info := codec.Info{Name: c.Name, PT: c.PT, ClockRate: c.ClockRate, SampleRate: c.SampleRate, Channels: c.Channels}
+		if known, ok := codec.Lookup(c.Name, c.ClockRate); ok {
+			info.SampleRate, info.Channels = orElse(c.SampleRate, known.SampleRate), orElse(c.Channels, known.Channels)
+		}
+		info.SampleRate, info.Channels = orElse(info.SampleRate, c.ClockRate), orElse(info.Channels, 1)
+		if int(c.PT) < len(t.types) && c.ClockRate > 0 {
+			t.types[c.PT] = newFormat(info)
+		}
+	}
+}
+
+func orElse(v, fallback int) int {
+	if v > 0 {
+		return v
+	}
+	return fallback
+}
+
+func newFormat(info codec.Info) *format {
+	f := &format{info: info}
+	if info.Audio() {
+		// What cannot be decoded is silence with a reason, not a failed recording.
+		f.dec, _ = codec.NewDecoder(info)
+	}
+	return f
+}
+
+// packet returns the format of a packet, nil when its payload type means
+// nothing, and what the clock model needs of it.
+func (t *track) packet(e *journal.Entry) (*format, timeline.Packet) {
+	p := &e.Packet
+	out := timeline.Packet{Arrival: e.At, SSRC: p.SSRC, Seq: p.Seq, Time: p.Time}
+	var f *format
+	if int(p.PT) < len(t.types) {
+		f = t.types[p.PT]
+	}
+	if f != nil {
+		out.Rate = f.info.ClockRate
+		out.Ticks = ticks(&f.info, p.Payload)
+	}
+	return f, out
+}
+
+// ticks is how long the payload's audio is, in units of RTP time; 0 for what is
+// no audio.
+func ticks(c *codec.Info, payload []byte) int {
+	switch {
+	case len(payload) == 0 || !c.Audio():
+		return 0
+	case c.Is(codec.PCMU), c.Is(codec.PCMA), c.Is(codec.G722):
+		return len(payload) // G.722 counts 8 kHz though it is 16 kHz, RFC 3551 §4.5.2
+	case c.Is(codec.L16):
+		return len(payload) / 2 / c.Channels
+	case c.Is(codec.Opus):
+		return opusTicks(payload)
+	}
+	return c.ClockRate / 50
+}
+
+// opusTicks reads the duration of an Opus packet from its first bytes (RFC 6716
+// §3.1), in samples at 48 kHz.
+func opusTicks(b []byte) int {
+	const ms = 48
+	config := b[0] >> 3
+	var frame int
+	switch {
+	case config < 12: // SILK
+		frame = [...]int{10 * ms, 20 * ms, 40 * ms, 60 * ms}[config&3]
+	case config < 16: // hybrid
+		frame = [...]int{10 * ms, 20 * ms}[config&1]
+	default: // CELT
+		frame = [...]int{5 * ms / 2, 5 * ms, 10 * ms, 20 * ms}[config&3]
+	}
+	switch b[0] & 3 {
+	case 0:
+		return frame
+	case 1, 2:
+		return 2 * frame
+	}
+	if len(b) < 2 {
+		return 0
+	}
+	return min(int(b[1]&63)*frame, 120*ms)
+}

@@ -1,0 +1,225 @@
+package render
+
+import (
+	"time"
+
+	"tapedeck/internal/timeline"
+	"tapedeck/internal/voice"
+)
+
+const (
+	// maxListed bounds each list of a track in the receipt, so that a bad day-long
+	// recording still has a small one; what is beyond is counted.
+	maxListed = 500
+	// shortest is the shortest silence that is listed. Shorter ones are the
+	// rounding of clocks.
+	shortest = 2 * time.Millisecond
+)
+
+// voiced is a track in the second pass, with the account of it.
+type voiced struct {
+	plan   *TrackPlan
+	all    *Plan
+	placer *timeline.Placer
+	lane   *lane
+	now    int // index in plan.Heard of the span that may cover now
+
+	account TrackReceipt
+	open    SilenceSpan // the silence that may go on
+	silent  int64       // samples
+	audible int64
+	lastPT  int
+	streams map[[2]int]int64 // packets by stream and segment
+	span    int              // for silences, which come in order of samples
+}
+
+func newVoiced(p *Plan, t *TrackPlan, end int64) *voiced {
+	return &voiced{
+		plan:   t,
+		all:    p,
+		placer: t.Clock.Placer(p.SampleRate),
+		lane:   newLane(samples(timeline.MaxLate+2*margin, p.SampleRate)+2*chunk, end),
+		account: TrackReceipt{
+			Track: t.Number, Call: t.Call, Party: t.Party, Role: t.Role, Side: t.Side,
+		},
+		lastPT:  -1,
+		streams: map[[2]int]int64{},
+	}
+}
+
+// count enters a packet into the account.
+func (v *voiced) count(f *format, at *timeline.Placement) {
+	a := &v.account
+	switch at.Verdict {
+	case timeline.Late:
+		a.Late++
+		fallthrough
+	case timeline.Placed:
+		a.Received++
+		v.streams[[2]int{at.Stream, at.Segment}]++
+	case timeline.Duplicate:
+		a.Duplicate++
+	case timeline.Stray:
+		a.Stray++
+	case timeline.Silent:
+		if f == nil {
+			a.Undecodable++
+		} else {
+			a.Other++
+		}
+	}
+}
+
+// heard says whether a packet that arrived then is in the file. It goes by
+// arrival: a bridge passes whole packets on.
+func (v *voiced) heard(at time.Duration) bool {
+	if v.plan.Always {
+		return true
+	}
+	spans := v.plan.Heard
+	for v.now < len(spans)-1 && at >= spans[v.now].To {
+		v.now++
+	}
+	return v.now < len(spans) && at >= spans[v.now].From && at < spans[v.now].To
+}
+
+// codec notes the codec of audio that begins at a session sample.
+func (v *voiced) codec(f *format, pt uint8, start int64) {
+	if v.lastPT == int(pt) {
+		return
+	}
+	v.lastPT = int(pt)
+	if len(v.account.Codecs) >= maxListed {
+		v.account.MoreCodecs++
+		return
+	}
+	v.account.Codecs = append(v.account.Codecs, CodecChange{
+		Start: v.all.fileSample(start), PayloadType: pt, Name: f.info.Name, ClockRate: f.info.ClockRate,
+	})
+}
+
+func (v *voiced) undecodable(start, length int64) {
+	v.account.Undecodable++
+	v.lane.mark(start, length)
+}
+
+// take adds the next samples to dst, which begins at a sample of the file.
+func (v *voiced) take(dst []int16, mixed bool, file int64, paused bool) bool {
+	from := v.lane.done
+	silent := int64(0)
+	touched := v.lane.take(dst, mixed, func(a, b int64, dead bool) {
+		if paused {
+			return
+		}
+		silent += b - a
+		reason := SilenceNoPackets
+		if dead {
+			reason = SilenceUndecodable
+		}
+		v.classify(a, b, file-from, reason)
+	})
+	if paused {
+		silent = int64(len(dst))
+		v.silence(file, silent, SilencePaused)
+	}
+	v.silent += silent
+	v.audible += int64(len(dst)) - silent
+	return touched
+}
+
+// classify divides a silence by whether the track was to be heard at all. Shift
+// turns session samples into samples of the file.
+func (v *voiced) classify(from, to, shift int64, reason SilenceReason) {
+	if v.plan.Always {
+		v.silence(from+shift, to-from, reason)
+		return
+	}
+	for from < to {
+		for v.span < len(v.plan.Heard) && v.all.session(v.plan.Heard[v.span].To) <= from {
+			v.span++
+		}
+		if v.span >= len(v.plan.Heard) {
+			v.silence(from+shift, to-from, SilenceNotBridged)
+			return
+		}
+		next := v.plan.Heard[v.span]
+		end := min(to, v.all.session(next.From))
+		why := SilenceNotBridged
+		if end <= from {
+			end, why = min(to, v.all.session(next.To)), reason
+		}
+		v.silence(from+shift, end-from, why)
+		from = end
+	}
+}
+
+// silence adds to the list of silences; touching ones of one reason are one.
+func (v *voiced) silence(start, length int64, reason SilenceReason) {
+	if v.open.Reason == reason && v.open.Start+v.open.Length == start {
+		v.open.Length += length
+		return
+	}
+	v.endSilence()
+	v.open = SilenceSpan{Start: start, Length: length, Reason: reason}
+}
+
+func (v *voiced) endSilence() {
+	s := v.open
+	v.open = SilenceSpan{}
+	switch {
+	case s.Length < samples(shortest, v.all.SampleRate):
+	case len(v.account.Silence) >= maxListed:
+		v.account.MoreSilence++
+	default:
+		v.account.Silence = append(v.account.Silence, s)
+	}
+}
+
+// finish closes the account.
+func (v *voiced) finish() TrackReceipt {
+	v.endSilence()
+	a := &v.account
+	rate := int64(v.all.SampleRate)
+	a.Lost = v.placer.Lost()
+	a.NoMedia = a.Received == 0
+	a.SilenceMs, a.AudioMs = v.silent*1000/rate, v.audible*1000/rate
+	a.DriftPPM = round(v.plan.Clock.DriftPPM())
+	for i := range v.plan.Clock.Streams {
+		s := &v.plan.Clock.Streams[i]
+		for k := range s.Segments {
+			if len(a.Streams) >= maxListed {
+				a.MoreStreams++
+				continue
+			}
+			a.Streams = append(a.Streams, Stream{
+				SSRC:     s.SSRC,
+				Start:    v.all.fileSample(v.all.session(s.Segments[k].At)),
+				Packets:  v.streams[[2]int{i, k}],
+				DriftPPM: round(s.Segments[k].DriftPPM()),
+			})
+		}
+	}
+	return *a
+}
+
+// round keeps two digits: more would be noise.
+func round(ppm float64) float64 { return float64(int64(ppm*100+signed(0.5, ppm))) / 100 }
+
+func signed(v, like float64) float64 {
+	if like < 0 {
+		return -v
+	}
+	return v
+}
+
+// fileSample is the sample of the file that a session sample became: the nearest
+// one, where it was cut out.
+func (p *Plan) fileSample(s int64) int64 {
+	out := s
+	for _, pause := range p.Pauses {
+		if from, to := p.session(pause.From), p.session(pause.To); pause.Behavior == voice.PauseSkip && s > from {
+			out -= min(s, to) - from
+		}
+	}
+	return min(max(out, 0), p.Samples)
+}
