@@ -17,6 +17,8 @@ type portableSocket struct {
 	conn *net.UDPConn
 	stop chan struct{} // made by attach, closed by detach: the reader ends
 	done chan struct{} // closed by the reader when it ended
+	// unsent is what the reader had in hand when it was stopped.
+	unsent *letter
 	// backlog was read by the poller that the socket was detached from, and not
 	// delivered yet: the next poller does it.
 	backlog []*letter
@@ -80,7 +82,7 @@ func (p *portablePoller) attach(s socket, to *port) error {
 	p.pending = append(p.pending, ps.backlog...)
 	ps.backlog = nil
 	ps.stop, ps.done = make(chan struct{}), make(chan struct{})
-	go p.read(ps.conn, to, ps.stop, ps.done)
+	go p.read(ps, to)
 	return nil
 }
 
@@ -98,6 +100,10 @@ func (p *portablePoller) detach(s socket) {
 	ps.stop = nil
 	for range len(p.inbox) { // readers may add to it meanwhile: only what is there now
 		p.pending = append(p.pending, <-p.inbox)
+	}
+	if ps.unsent != nil {
+		p.pending = append(p.pending, ps.unsent)
+		ps.unsent = nil
 	}
 	others := p.pending[:0]
 	for _, l := range p.pending {
@@ -119,20 +125,20 @@ func (p *portablePoller) release(l *letter) {
 }
 
 // read brings the datagrams of a socket until stop.
-func (p *portablePoller) read(conn *net.UDPConn, to *port, stop, done chan struct{}) {
-	defer close(done)
+func (p *portablePoller) read(s *portableSocket, to *port) {
+	defer close(s.done)
 	for {
 		var l *letter
 		select {
 		case l = <-p.free:
-		case <-stop:
+		case <-s.stop:
 			return
 		}
-		n, from, err := conn.ReadFromUDPAddrPort(l.buffer[:])
+		n, from, err := s.conn.ReadFromUDPAddrPort(l.buffer[:])
 		if err != nil {
 			p.release(l)
 			select {
-			case <-stop:
+			case <-s.stop:
 				return
 			default:
 			}
@@ -146,8 +152,8 @@ func (p *portablePoller) read(conn *net.UDPConn, to *port, stop, done chan struc
 		l.data, l.truncated = l.buffer[:min(n, datagramSize)], n > datagramSize
 		select {
 		case p.inbox <- l:
-		case <-stop:
-			p.release(l)
+		case <-s.stop:
+			s.unsent = l
 			return
 		}
 	}
