@@ -157,15 +157,15 @@ func (e *Engine) bindAddr(port int) netip.AddrPort {
 }
 
 // Run serves legs until ctx ends or Close is called, ends all legs, and returns
-// when every goroutine of the engine has ended. It is called once.
+// when every goroutine of the engine has ended. It is called once; after Close it
+// returns at once.
 func (e *Engine) Run(ctx context.Context) error {
-	e.mu.Lock()
-	if e.started || e.closed {
-		e.mu.Unlock()
+	switch begun, closed := e.begin(); {
+	case begun:
 		return fmt.Errorf("media: run an engine that has run already: %w", ErrClosed)
+	case closed:
+		return nil
 	}
-	e.started = true
-	e.mu.Unlock()
 
 	ended := make(chan error, len(e.workers)) // each worker sends once
 	for _, w := range e.workers {
@@ -191,6 +191,15 @@ func (e *Engine) Run(ctx context.Context) error {
 	err := errors.Join(failed, e.release())
 	close(e.done)
 	return err
+}
+
+// begin notes that Run has been called, unless it was called or Close was.
+func (e *Engine) begin() (begun, closed bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	begun, closed = e.started, e.closed
+	e.started = begun || !closed
+	return begun, closed
 }
 
 // Close ends the engine and waits until Run has returned, or nearly so. It may be

@@ -225,6 +225,9 @@ func TestCloseWithoutRun(t *testing.T) {
 	if err := testkit.Receive(t, patience, opened); !errors.Is(err, ErrClosed) {
 		t.Errorf("open: %v", err)
 	}
+	if err := e.Run(context.Background()); err != nil {
+		t.Errorf("run after close: %v", err)
+	}
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {
