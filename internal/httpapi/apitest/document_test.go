@@ -140,7 +140,7 @@ func TestEveryOperation(t *testing.T) {
 // fill puts ids into a path of the document.
 func fill(path, operation string, n *Node, p *Party, live, done, spare string) string {
 	channel, recording := string(n.Channel), live
-	if slices.Contains([]string{"deleteChannel", "updateChannel"}, operation) {
+	if operation == "deleteChannel" {
 		channel = spare
 	}
 	if strings.HasPrefix(path, "/workspaces/{workspaceId}/recordings/") {
