@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/uptrace/bun"
@@ -83,8 +84,25 @@ func (t *Tx) UpdateChannel(c voice.Channel) error {
 	return changed("channel", res, nil)
 }
 
-// DeleteChannel deletes a channel. Its calls and recordings stay.
+// DeleteChannel deletes a channel. Its calls and recordings stay. One with calls
+// that have not ended is voice.CodeConflict: nobody could reach them any more.
 func (t *Tx) DeleteChannel(ws voice.WorkspaceID, id voice.ChannelID) error {
+	if _, err := t.Channel(ws, id); err != nil {
+		return err
+	}
+	live, _, err := t.Calls(voice.CallFilter{
+		Workspace: ws, Channels: []voice.ChannelID{id}, Page: voice.Page{Limit: 1},
+		Statuses: slices.DeleteFunc(voice.CallStatuses(), voice.CallStatus.Terminal),
+	})
+	if err != nil {
+		return err
+	}
+	if len(live) > 0 {
+		return &voice.Error{
+			Code: voice.CodeConflict, Op: "store: delete channel",
+			Message: "The channel has calls that have not ended: hang them up first",
+		}
+	}
 	res, err := t.db.NewDelete().Model((*channelRow)(nil)).
 		Where("id = ? AND workspace = ?", string(id), string(ws)).Exec(t.ctx)
 	return changed("channel", res, err)

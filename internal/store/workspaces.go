@@ -1,6 +1,9 @@
 package store
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/uptrace/bun"
 
 	"tapedeck/internal/voice"
@@ -37,6 +40,33 @@ func (t *Tx) Workspace(id voice.WorkspaceID) (voice.Workspace, error) {
 		return voice.Workspace{}, missing("workspace", err)
 	}
 	return r.noun(), nil
+}
+
+// FindWorkspace returns the workspace that an administrator means: by id, by a
+// name that only one has, or, with neither, the only one there is.
+func (t *Tx) FindWorkspace(idOrName string) (voice.Workspace, error) {
+	all, err := t.Workspaces()
+	if err != nil {
+		return voice.Workspace{}, err
+	}
+	var named []voice.Workspace
+	for _, w := range all {
+		if strings.EqualFold(string(w.ID), idOrName) {
+			return w, nil
+		}
+		if w.Name == idOrName || idOrName == "" {
+			named = append(named, w)
+		}
+	}
+	switch {
+	case len(named) == 1:
+		return named[0], nil
+	case len(named) > 1:
+		return voice.Workspace{}, &voice.Error{
+			Code: voice.CodeInvalidParameter, Message: "More than one workspace is meant by " + strconv.Quote(idOrName) + ": name it by its id",
+		}
+	}
+	return voice.Workspace{}, voice.NotFound("workspace")
 }
 
 // Workspaces returns all workspaces, oldest first.

@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"crypto/sha256"
+	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +28,15 @@ func testWorkspaces(t *testing.T, open Opener) {
 		}
 		_, missing := tx.Workspace("nobody")
 		wantCode(t, missing, voice.CodeNotFound)
+		for _, means := range []string{string(wsA), strings.ToUpper(string(wsA)), "a"} {
+			found, findErr := tx.FindWorkspace(means)
+			wantEqual(t, found, w)
+			err = errors.Join(err, findErr)
+		}
+		_, missing = tx.FindWorkspace("nobody")
+		wantCode(t, missing, voice.CodeNotFound)
+		_, unclear := tx.FindWorkspace("")
+		wantCode(t, unclear, voice.CodeInvalidParameter)
 		return err
 	})
 	wantCode(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.InsertWorkspace(w) }), voice.CodeConflict)
@@ -90,6 +101,11 @@ func testChannels(t *testing.T, open Opener) {
 	lost := voice.Channel{ID: "x", Workspace: "nobody", CreatedAt: epoch(), UpdatedAt: epoch()}
 	wantCode(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.InsertChannel(lost) }), voice.CodeNotFound)
 
+	live := call(1)
+	putCalls(t, db, live)
+	wantCode(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.DeleteChannel(wsA, chA) }), voice.CodeConflict)
+	live.Status = voice.CallCancelled
+	putCalls(t, db, live)
 	update(t, db, func(tx *store.Tx) error { return tx.DeleteChannel(wsA, chA) })
 	_, err = read(wsA)
 	wantCode(t, err, voice.CodeNotFound)
