@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -186,48 +187,72 @@ func TestManyBlocks(t *testing.T) {
 }
 
 // At every length, a journal that was cut there reads as far as its last whole
-// block, and repair leaves a whole journal.
+// block.
 func TestTruncationAtEveryByte(t *testing.T) {
 	want := sample()
 	whole, err := os.ReadFile(build(t, want))
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "cut"+Extension)
-	entries := 0
-	for n := len(whole); n >= 0; n-- {
-		if err := os.WriteFile(path, whole[:n], 0o600); err != nil {
-			t.Fatal(err)
-		}
-		rep, err := Repair(path)
-		if err != nil {
-			if rep.Begun || !errors.Is(err, ErrNoHeader) && !errors.Is(err, ErrNotJournal) {
+	offsets := blockOffsets(whole)
+	for n := range len(whole) + 1 {
+		r, err := NewReader(bytes.NewReader(whole[:n]), int64(n), "cut")
+		if n < offsets[1] {
+			if !errors.Is(err, ErrNoHeader) && !errors.Is(err, ErrNotJournal) {
 				t.Fatalf("cut at %d: %v", n, err)
 			}
 			continue
 		}
-		if rep.Size+rep.Torn != int64(n) || rep.Damaged != 0 {
-			t.Fatalf("cut at %d: %+v", n, rep)
+		if err != nil {
+			t.Fatalf("cut at %d: %v", n, err)
 		}
-		r := open(t, path)
+		blocks := 0 // of entries, whole ones
+		for blocks+2 < len(offsets) && offsets[blocks+2] <= n {
+			blocks++
+		}
 		got, corrupt := read(t, r)
-		if len(corrupt) > 0 || !equal(got, want[:len(got)]) || r.Stats().Torn != 0 {
+		if len(corrupt) > 0 || !equal(got, want[:blocks]) || r.Stats().Torn != int64(n-offsets[blocks+1]) {
 			t.Fatalf("cut at %d: %d entries, corrupt %v, %+v", n, len(got), corrupt, r.Stats())
 		}
-		entries = max(entries, len(got))
+	}
+}
+
+func TestRepairCutsTheTornTail(t *testing.T) {
+	want := sample()
+	whole, err := os.ReadFile(build(t, want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "cut"+Extension)
+	offsets := blockOffsets(whole)
+	var cuts []int
+	for _, at := range offsets {
+		cuts = append(cuts, at, at+1, at+frameSize, at-1)
+	}
+	for _, n := range cuts {
+		if n > len(whole) || n < 0 {
+			continue
+		}
+		if err := os.WriteFile(path, whole[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h, end, endErr := Ending(path)
+		rep, err := Repair(path)
+		if n < offsets[1] {
+			if err == nil || endErr == nil || rep.Begun {
+				t.Fatalf("cut at %d: %v, %v", n, err, endErr)
+			}
+			continue
+		}
+		if err != nil || endErr != nil || h.Call != "c1" || (end != nil) != (n == len(whole)) {
+			t.Fatalf("cut at %d: %v, ending %v, %v", n, err, end, endErr)
+		}
+		if rep.Size+rep.Torn != int64(n) || rep.Damaged != 0 || rep.Ended != (n == len(whole)) || !slices.Contains(offsets, int(rep.Size)) {
+			t.Fatalf("cut at %d: %+v", n, rep)
+		}
 		if again, err := Repair(path); err != nil || again.Torn != 0 || again.Size != rep.Size {
 			t.Fatalf("repairing twice: %v, %+v", err, again)
 		}
-		if rep.Ended != (len(got) == len(want)) {
-			t.Fatalf("cut at %d: ended %v", n, rep.Ended)
-		}
-		h, end, err := Ending(path)
-		if err != nil || h.Call != "c1" || (end != nil) != rep.Ended {
-			t.Fatalf("cut at %d: ending %v, %v", n, end, err)
-		}
-	}
-	if entries != len(want) {
-		t.Fatalf("at most %d entries", entries)
 	}
 }
 
@@ -583,8 +608,8 @@ func FuzzReader(f *testing.F) {
 			t.Fatalf("%+v of %d bytes", rep, len(b))
 		}
 		var e Entry
-		for range 3 {
-			r.Next(&e) //nolint:errcheck // after the end: still the end
+		if err := r.Next(&e); !errors.Is(err, io.EOF) {
+			t.Fatalf("after the end: %v", err)
 		}
 	})
 }
@@ -670,5 +695,42 @@ func BenchmarkReader(b *testing.B) {
 		var e Entry
 		for r.Next(&e) == nil {
 		}
+	}
+}
+
+func TestPrint(t *testing.T) {
+	path := build(t, sample())
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := Print(&out, open(t, path), true); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{header().Recording, "track-opened", `"cause":"call-ended"`, "ssrc deadbeef  pt 0  160 bytes marker", "15 entries"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	offsets := blockOffsets(whole)
+	whole[offsets[4]+40] ^= 1
+	whole = append(whole[:len(whole)-3], 9)
+	r, err := NewReader(bytes.NewReader(whole), int64(len(whole)), "damaged")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	var bad *CorruptError
+	if err := Print(&out, r, false); !errors.As(err, &bad) || bad.Offset != int64(offsets[4]) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"CORRUPT", "torn tail", "no end record", "1 corrupt parts"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "marker") {
+		t.Error("packets were not asked for")
 	}
 }

@@ -73,9 +73,8 @@ func Repair(path string) (Report, error) {
 	if err != nil {
 		return Report{Path: path}, fmt.Errorf("repair: %w", err)
 	}
-	defer r.Close()
 	rep, err := r.Inspect()
-	if err != nil {
+	if err = errors.Join(err, r.Close()); err != nil {
 		return rep, fmt.Errorf("repair: %w", err)
 	}
 	if rep.Torn == 0 {
@@ -86,15 +85,7 @@ func Repair(path string) (Report, error) {
 		return rep, fmt.Errorf("repair journal: %w", err)
 	}
 	rep.Size = r.stats.Good
-	if err := f.Truncate(rep.Size); err != nil {
-		f.Close()
-		return rep, fmt.Errorf("repair journal: %w", err)
-	}
-	if err := f.Sync(); err != nil {
-		f.Close()
-		return rep, fmt.Errorf("repair journal %s: %w", path, err)
-	}
-	if err := f.Close(); err != nil {
+	if err := errors.Join(f.Truncate(rep.Size), f.Sync(), f.Close()); err != nil {
 		return rep, fmt.Errorf("repair journal: %w", err)
 	}
 	return rep, nil
@@ -134,16 +125,21 @@ func Ending(path string) (Header, *Entry, error) {
 			last = body
 		}
 	}
-	var e, stop Entry
-	for len(last) > 0 {
-		n, err := decodeEntry(last, &e)
+	return r.header, stopIn(last), nil
+}
+
+// stopIn returns the last entry of a block's body when it is the stop.
+func stopIn(body []byte) *Entry {
+	var e Entry
+	for len(body) > 0 {
+		n, err := decodeEntry(body, &e)
 		if err != nil {
-			return r.header, nil, nil //nolint:nilerr // damaged: the whole journal has to be read
+			return nil // damaged: the whole journal has to be read
 		}
-		last, stop = last[n:], e
+		body = body[n:]
 	}
-	if stop.Kind != KindStop {
-		return r.header, nil, nil
+	if e.Kind != KindStop {
+		return nil
 	}
-	return r.header, &stop, nil
+	return &e
 }

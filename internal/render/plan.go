@@ -152,9 +152,9 @@ func Make(j *journal.Reader, l Layout) (*Plan, error) {
 // them.
 func each(j *journal.Reader, fn func(*journal.Entry)) error {
 	var e journal.Entry
+	var bad *journal.CorruptError
 	for {
 		err := j.Next(&e)
-		var bad *journal.CorruptError
 		switch {
 		case err == nil:
 			fn(&e)

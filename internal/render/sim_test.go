@@ -277,7 +277,7 @@ func decode(t testing.TB, raw []byte) [][]int16 {
 // find returns by how many samples the sound of a party around a sample of the
 // file is later than it should be, and how well it fits there (1 = the same).
 func find(side []int16, party uint64, at, spoken int64, within int) (late int, fit float64) {
-	const window = 800
+	const window = 400
 	if at < 0 || at+window > int64(len(side)) {
 		return 0, 0
 	}

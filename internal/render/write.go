@@ -88,8 +88,10 @@ type hashed struct {
 
 func (h *hashed) Write(b []byte) (int, error) {
 	n, err := h.w.Write(b)
-	h.hash.Write(b[:n])
 	h.size += int64(n)
+	if _, herr := h.hash.Write(b[:n]); herr != nil {
+		return n, herr
+	}
 	return n, err
 }
 

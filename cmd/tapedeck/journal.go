@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/schollz/progressbar/v3"
+
+	"tapedeck/internal/journal"
+	"tapedeck/internal/render"
+	"tapedeck/internal/voice"
+)
+
+// journalCmd works on journals without a server.
+type journalCmd struct {
+	Inspect journalInspectCmd `cmd:"" help:"Print what a journal holds."`
+	Render  journalRenderCmd  `cmd:"" help:"Make the WAV file of a journal."`
+	Repair  journalRepairCmd  `cmd:"" help:"Cut off what a crash left half written."`
+}
+
+type journalInspectCmd struct {
+	File    string `arg:"" help:"The journal." type:"existingfile"`
+	Packets bool   `help:"Print each packet and sender report too."`
+}
+
+// Run prints the journal.
+func (c *journalInspectCmd) Run(_ context.Context, out io.Writer) error {
+	j, err := journal.Open(c.File)
+	if err != nil {
+		return err
+	}
+	return errors.Join(journal.Print(out, j, c.Packets), j.Close())
+}
+
+type journalRenderCmd struct {
+	File      string        `arg:"" help:"The journal." type:"existingfile"`
+	Out       string        `help:"Where the WAV file goes." required:"" placeholder:"WAV"`
+	Receipt   string        `help:"Where the receipt goes, as JSON." placeholder:"FILE"`
+	Stereo    *bool         `negatable:"" help:"Two channels: the call's party left, what it hears right (default: as it was asked for)."`
+	MaxLength time.Duration `help:"Longest file (default: as it was asked for)." placeholder:"DURATION"`
+}
+
+// Run renders the journal, with a progress bar on a terminal.
+func (c *journalRenderCmd) Run(ctx context.Context, out io.Writer) error {
+	j, err := journal.Open(c.File)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	h := j.Header()
+	layout := render.Layout{
+		Stereo: h.Stereo, MaxLength: h.MaxLength, EndCause: voice.EndNodeLost,
+		Software: "tapedeck " + version, Progress: progress(),
+	}
+	if c.Stereo != nil {
+		layout.Stereo = *c.Stereo
+	}
+	if c.MaxLength > 0 {
+		layout.MaxLength = c.MaxLength
+	}
+	plan, err := render.Make(j, layout)
+	if err != nil {
+		return err
+	}
+	receipt, err := plan.File(ctx, c.Out)
+	if err != nil {
+		return err
+	}
+	if c.Receipt != "" {
+		text, err := json.MarshalIndent(receipt, "", "  ")
+		if err != nil {
+			return fmt.Errorf("receipt: %w", err)
+		}
+		if err := os.WriteFile(c.Receipt, append(text, '\n'), 0o600); err != nil {
+			return fmt.Errorf("receipt: %w", err)
+		}
+	}
+	_, err = fmt.Fprintf(out, "%s: %s, %d Hz, %d channels, %d bytes, SHA-256 %s\n", c.Out,
+		receipt.Duration(), receipt.SampleRate, receipt.Channels, receipt.File.Size, receipt.File.SHA256)
+	return err
+}
+
+// progress returns a bar on standard error, nil when no person looks at it.
+func progress() func(done, total int64) {
+	if !isatty.IsTerminal(os.Stderr.Fd()) {
+		return nil
+	}
+	var bar *progressbar.ProgressBar
+	return func(done, total int64) {
+		if bar == nil {
+			bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(os.Stderr),
+				progressbar.OptionSetDescription("rendering"), progressbar.OptionClearOnFinish(),
+				progressbar.OptionThrottle(100*time.Millisecond))
+		}
+		// A bar that cannot be drawn is no reason to stop rendering.
+		_ = bar.Set64(done)
+	}
+}
+
+type journalRepairCmd struct {
+	File string `arg:"" help:"The journal. It must not be in use by a server." type:"existingfile"`
+}
+
+// Run repairs the journal and says what was done.
+func (c *journalRepairCmd) Run(_ context.Context, out io.Writer) error {
+	rep, err := journal.Repair(c.File)
+	if err != nil {
+		return err
+	}
+	said := fmt.Sprintf("%s: whole", c.File)
+	if rep.Torn > 0 {
+		said = fmt.Sprintf("%s: cut %d bytes off its end", c.File, rep.Torn)
+	}
+	_, err = fmt.Fprintf(out, "%s; %d bytes, %d blocks, %d packets, %d corrupt parts\n", said, rep.Size, rep.Blocks, rep.Packets, rep.Damaged)
+	return err
+}
