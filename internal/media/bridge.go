@@ -78,16 +78,16 @@ func (br *Bridge) part(at time.Duration) {
 	if br.a.bridge != br {
 		return
 	}
-	br.cut()
+	br.a.unlink()
+	br.b.unlink()
 	br.a.arrangeComfort(at)
 	br.b.arrangeComfort(at)
 }
 
-func (br *Bridge) cut() {
-	for _, l := range []*Leg{br.a, br.b} {
-		l.peer, l.bridge = nil, nil
-		l.out.Break()
-	}
+// unlink is one leg's side of the end of a bridge.
+func (l *Leg) unlink() {
+	l.peer, l.bridge = nil, nil
+	l.out.Break()
 }
 
 // move brings a leg to another worker, with its sockets. The old worker lets go

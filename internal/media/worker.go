@@ -209,9 +209,10 @@ func (w *worker) end(l *Leg, failed bool) {
 		if cause := recover(); cause != nil {
 			w.faults++
 			w.log.Error("media worker: fault at the end of a leg", "worker", w.index, "leg", l.name, "cause", cause)
-			if l.bridge != nil {
-				l.bridge.cut()
+			if peer := l.peer; peer != nil {
+				peer.unlink()
 			}
+			l.unlink()
 			w.remove(l)
 		}
 	}()

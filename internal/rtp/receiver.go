@@ -9,8 +9,13 @@ import (
 // another after a re-INVITE or a transfer.
 const maxSources = 4
 
-// heldFor is how long a packet waits for the one that confirms it.
-const heldFor = 3 * time.Second
+// heldFor is how far apart two packets may be that confirm each other: silence is
+// told with few packets. releaseFor is how old the first one may be and still be
+// handed out; what comes later than that would surprise whoever gets it.
+const (
+	heldFor    = 3 * time.Second
+	releaseFor = 500 * time.Millisecond
+)
 
 // heldSize is the longest datagram that can wait; a longer one is not RTP audio.
 const heldSize = 2048
@@ -185,7 +190,9 @@ func (r *Receiver) probe(w *held, p *Received, datagram []byte, from netip.AddrP
 		if ahead <= maxRun {
 			w.full = false
 			first := r.formats.find(w.header.pt, at)
-			if first != nil {
+			if first == nil || at-w.at > releaseFor {
+				r.counts.Foreign++
+			} else {
 				w.out.Verdict = r.admit(&w.out, w.data[:w.size], from, &w.header, first, w.at)
 				r.released = w
 			}

@@ -109,6 +109,16 @@ func TestAnotherAddressIsLatchedAfterARun(t *testing.T) {
 	}
 }
 
+func TestAPacketThatWaitedTooLongIsNotReleased(t *testing.T) {
+	e := newEar(t, peer)
+	e.want(rtp.Held, nat, pcmu, 1, 0, 7)
+	e.at += time.Second
+	e.want(rtp.Audio, nat, pcmu, 2, 8160, 7)
+	if e.Released() != nil || e.Counts().Foreign != 1 || e.Counts().Received != 1 {
+		t.Errorf("released %+v, %+v", e.Released(), e.Counts())
+	}
+}
+
 func TestAStrangerDoesNotStealALatch(t *testing.T) {
 	e := newEar(t, peer)
 	e.want(rtp.Audio, peer, pcmu, 1, 0, 7)
