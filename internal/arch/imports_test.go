@@ -35,7 +35,12 @@ func rows(tr *tree) map[string]Package {
 
 func TestTableIsSound(t *testing.T) {
 	known := rows(load(t))
+	seen := map[string]bool{}
 	for _, p := range Table() {
+		if seen[p.Path] {
+			t.Errorf("%s has two rows", p.Path)
+		}
+		seen[p.Path] = true
 		for _, name := range p.Imports {
 			if name == Anything {
 				continue

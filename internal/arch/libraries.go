@@ -24,7 +24,7 @@ func Libraries() []Library {
 		{Module: "github.com/pion/rtp", Homes: []string{"rtp"}, Why: "RTP headers"},
 		{Module: "github.com/pion/rtcp", Homes: []string{"rtp"}, Why: "RTCP packets"},
 		{Module: "github.com/pion/sdp", Homes: []string{"sdp"}, Why: "session descriptions"},
-		{Module: "golang.org/x/net", Homes: []string{"media"}, Why: "batch reads and writes of UDP"},
+		{Module: "golang.org/x/net", Homes: []string{"media", "callgen"}, Why: "batch reads and writes of UDP"},
 		{Module: "golang.org/x/sys", Homes: []string{"media", "journal", "blob", "server"}, Why: "epoll, free disk space, file locks"},
 		{Module: "golang.org/x/sync", From: Engines, Why: "groups of goroutines"},
 		{Module: "github.com/uptrace/bun", Homes: []string{"store"}, Why: "one query set for more than one dialect"},

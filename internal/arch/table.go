@@ -47,7 +47,7 @@ func words() []Package {
 	return []Package{
 		{Path: "voice", Floor: Words, Does: "the vocabulary: nouns, verbs, states, rights, error codes"},
 		{Path: "audio", Floor: Words, Does: "PCM frames: gain, mixing, level, resampling"},
-		{Path: "audio/compare", Floor: Words, Does: "two recordings of the same speech: offset, correlation, cross-talk"},
+		{Path: "audio/compare", Floor: Words, Does: "how much of one signal is in another: place, likeness, cross-talk"},
 		{Path: "timeline", Floor: Words, Does: "RTP time to sample time: where each packet belongs"},
 		{Path: "config", Floor: Words, Does: "one struct of settings: defaults, file, environment, validation"},
 	}
@@ -109,6 +109,8 @@ func edges() []Package {
 	return []Package{
 		{Path: "httpapi", Floor: Edges, Imports: []string{"voice", "control", "httpapi/openapi"}, Does: "HTTP to verbs and back: translation only"},
 		{Path: "httpapi/openapi", Floor: Edges, Does: "server and models generated from api/openapi.yaml"},
+		// client meets the server on the wire only, so it imports nothing of it.
+		{Path: "client", Floor: Edges, Imports: []string{"voice"}, Does: "the HTTP API as its users call it"},
 		{Path: "admin", Floor: Edges, Imports: []string{"control"}, Does: "health, readiness, metrics"},
 	}
 }
@@ -116,7 +118,7 @@ func edges() []Package {
 func tops() []Package {
 	return []Package{
 		{Path: "server", Floor: Server, Imports: []string{Anything}, Does: "builds everything in order, runs it, drains it"},
-		{Path: "callgen", Floor: Server, Imports: []string{"voice", "audio", "codec", "rtp", "wav", "sdp", "sip"}, Does: "synthetic SIP parties that speak"},
+		{Path: "callgen", Floor: Server, Imports: []string{"codec", "codec/g711", "rtp", "sdp", "sip"}, Does: "synthetic SIP parties that speak"},
 		// demo starts a server and lets callgen's parties call each other: it
 		// needs both, so it stands above the floor of the server.
 		{Path: "demo", Floor: Programs, Imports: []string{"voice", "audio", "audio/compare", "codec", "wav", "config", "server", "callgen"}, Does: "the main job in one command"},
