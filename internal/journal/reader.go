@@ -69,7 +69,7 @@ func Open(path string) (*Reader, error) {
 
 // NewReader reads a journal of so many bytes from src. The path is for messages.
 func NewReader(src io.ReaderAt, size int64, path string) (*Reader, error) {
-	r := &Reader{path: path, src: src, limit: size, buf: make([]byte, readAhead)}
+	r := &Reader{path: path, src: src, limit: size, buf: make([]byte, min(readAhead, max(size, 0)))}
 	if err := r.findHeader(); err != nil {
 		return nil, &CorruptError{Path: path, Length: size, Err: err}
 	}

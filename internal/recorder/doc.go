@@ -13,5 +13,6 @@
 // The session (internal/session) starts captures and puts their tracks on the
 // legs as taps. The package must not decode, mix, re-order or judge audio, and
 // must not import media, sip or anything above it. Its two goroutines, the
-// writer and the syncer, belong to Run.
+// writer and the syncer, belong to Run; the syncer waits for the ones that it
+// starts to fsync several files at once.
 package recorder

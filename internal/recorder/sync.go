@@ -12,6 +12,7 @@ const parallelSyncs = 8
 // syncing is the state of a capture that only the syncer touches.
 type syncing struct {
 	opened  bool
+	final   bool          // drained before this round's fsync, so that it is the last
 	err     error         // of the last fsync
 	failing bool          // the last fsync failed
 	since   time.Duration // first failure in a row
@@ -38,7 +39,9 @@ func (r *Recorder) sync(stop <-chan struct{}) {
 		}
 		captures, due = r.list(captures), due[:0]
 		for _, c := range captures {
-			if c.drained.Load() || c.created.Load() && (!c.syncing.opened || all && c.dirty.Load()) {
+			// Looked at before the fsync: what is drained during it is not in it.
+			c.syncing.final = c.drained.Load()
+			if c.syncing.final || c.created.Load() && (!c.syncing.opened || all && c.dirty.Load()) {
 				due = append(due, c)
 			}
 			r.tellLost(c)
@@ -115,7 +118,7 @@ func (r *Recorder) settle(c *Capture, last bool) {
 			}
 		}
 	}
-	if !c.drained.Load() {
+	if !s.final {
 		return
 	}
 	r.forget(c)
@@ -137,11 +140,10 @@ func (r *Recorder) giveUp(c *Capture, last bool) bool {
 	}
 	err := failed(s.err)
 	c.failure.CompareAndSwap(nil, &err)
-	if !c.drained.Load() {
+	if !s.final {
 		wake(r.wakeWriter)
-		return false
 	}
-	return true
+	return s.final
 }
 
 // close closes the file of a drained capture and tells its owner, last of all.

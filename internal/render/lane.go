@@ -5,9 +5,11 @@ import "tapedeck/internal/audio"
 // lane holds the audio of one track around the present: what was placed and not
 // yet written. Positions are samples of the session's clock.
 type lane struct {
-	ring  []int16 // size is a power of two
+	ring  []int16 // of size samples; nil while there is nothing to hold
+	size  int64   // a power of two
 	done  int64   // all before is written
 	limit int64   // nothing from here on will be written
+	last  int64   // end of the newest part
 	parts []part  // what the ring holds, in order, without overlap
 }
 
@@ -22,12 +24,12 @@ func newLane(size, limit int64) *lane {
 	for n < size {
 		n *= 2
 	}
-	return &lane{ring: make([]int16, n), limit: limit}
+	return &lane{size: n, limit: limit}
 }
 
 // room cuts a placement to what can still be written: from, to.
 func (l *lane) room(start, length int64) (from, to int64) {
-	return max(start, l.done), min(start+length, l.done+int64(len(l.ring)), l.limit)
+	return max(start, l.done), min(start+length, l.done+l.size, l.limit)
 }
 
 // put places audio. What was there before is overwritten. It reports whether
@@ -36,6 +38,9 @@ func (l *lane) put(start int64, pcm []int16) bool {
 	from, to := l.room(start, int64(len(pcm)))
 	if from >= to {
 		return false
+	}
+	if l.ring == nil {
+		l.ring = make([]int16, l.size)
 	}
 	pcm = pcm[from-start : to-start]
 	at := int(from) & (len(l.ring) - 1)
@@ -56,6 +61,7 @@ func (l *lane) mark(start, length int64) bool {
 
 // cover puts a part into the list; what it overlaps is cut.
 func (l *lane) cover(p part) {
+	l.last = max(l.last, p.to)
 	k := len(l.parts)
 	if k == 0 || l.parts[k-1].to < p.from || l.parts[k-1].to == p.from && l.parts[k-1].dead != p.dead {
 		l.parts = append(l.parts, p) // the usual case after silence
@@ -85,11 +91,11 @@ func (l *lane) cover(p part) {
 	if !placed {
 		kept = append(kept, p)
 	}
-	l.parts = join1(kept)
+	l.parts = joinParts(kept)
 }
 
-// join1 joins neighbours of the same kind, in place.
-func join1(parts []part) []part {
+// joinParts joins neighbours of the same kind, in place.
+func joinParts(parts []part) []part {
 	out := parts[:0]
 	for _, p := range parts {
 		if k := len(out) - 1; k >= 0 && out[k].to == p.from && out[k].dead == p.dead {
@@ -138,6 +144,9 @@ func (l *lane) take(dst []int16, mixed bool, silent func(from, to int64, dead bo
 	}
 	l.parts = append(l.parts[:0], l.parts[used:]...)
 	l.done = end
+	if len(l.parts) == 0 && l.done-l.last > l.size {
+		l.ring = nil // held, or gone: a session may have many tracks in a day
+	}
 	return touched
 }
 

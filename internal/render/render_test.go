@@ -358,9 +358,17 @@ func TestUnknownCodecIsSilenceWithAReason(t *testing.T) {
 	for i := range s.events[n:] {
 		s.events[n+i].entry.Packet.Seq += uint16(100 + i/50*50)
 	}
+	for i := range 3 { // comfort noise
+		s.add(3500*ms+time.Duration(i)*ms, journal.Entry{Kind: journal.KindPacket, Packet: journal.Packet{
+			Seq: uint16(65200 + i), SSRC: 101, PT: 13, Payload: []byte{60},
+		}})
+	}
 	r := render(t, s.stop(4*time.Second, voice.EndCallEnded).write(t), Layout{})
 	exact(t, "speech", r.sides[0], 1, 0, 16000, 0)
 	a := r.receipt.Tracks[0]
+	if a.Other != 3 || a.Lost != 0 {
+		t.Errorf("%d digits, %d lost", a.Other, a.Lost)
+	}
 	want := []SilenceSpan{{16000, 8000, SilenceUndecodable}, {24000, 8000, SilenceNoPackets}}
 	if !slices.Equal(a.Silence, want) || a.Undecodable != 100 || len(a.Codecs) != 2 || a.Codecs[1].Name != "speex" {
 		t.Errorf("%+v", a)
