@@ -132,6 +132,9 @@ func (o Options) complete() (Options, error) {
 	if o.MaxConnections <= 0 {
 		o.MaxConnections = defaultMaxConns
 	}
+	if o.second == 0 {
+		o.second = time.Second
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -16,6 +16,9 @@ import (
 // choice (RFC 3261 §18.1.1, path MTU unknown).
 const maxUDPRequest = 1300
 
+// tryTCP is how long such a request waits for a TCP connection before it goes by UDP.
+const tryTCP = 2 * time.Second
+
 // outgoing is a request that we want to make. It may take several attempts.
 type outgoing struct {
 	method string
@@ -163,7 +166,7 @@ func (d *Dialog) overTCP(p *peer) (flow, error) {
 	if len(p.routes) > 0 {
 		u = &p.routes[0]
 	}
-	ctx, cancel := d.a.bounded(4 * d.a.o.T1)
+	ctx, cancel := d.a.bounded(tryTCP)
 	defer cancel()
 	return d.a.reach(ctx, hopOf(u, tcp))
 }

@@ -210,4 +210,3 @@ func (n *node) incoming(t testing.TB) *leg {
 	t.Helper()
 	return testkit.Receive(t, siptest.Patience, n.calls)
 }
-

@@ -36,6 +36,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer gets the tapedeck_sip_* metrics. nil means that they are kept to ourselves.
 	Registerer prometheus.Registerer
+
+	second time.Duration // how long a second of a session interval lasts; tests shorten it
 }
 
 // InviteOptions describes an outbound call.

@@ -91,7 +91,7 @@ func (d *Dialog) onPrack(in input) {
 	r := &d.reliable
 	f := strings.Fields(value(in.req, "rack"))
 	v := d.initial
-	if v == nil || r.sent == nil || len(f) != 3 ||
+	if v == nil || r.rseq == 0 || len(f) != 3 ||
 		f[0] != strconv.FormatUint(uint64(r.rseq), 10) || f[1] != strconv.FormatUint(uint64(v.e.seq), 10) || !strings.EqualFold(f[2], methodInvite) {
 		d.a.m.reject(rejectUnknown)
 		d.serve(in, reply{code: 481, reason: phraseOf(481)})
@@ -102,6 +102,9 @@ func (d *Dialog) onPrack(in input) {
 		d.serve(in, reply{code: 488, reason: phraseOf(488)})
 	} else {
 		d.serve(in, reply{code: 200, reason: "OK"})
+	}
+	if r.sent == nil {
+		return // it was waiting no more: the final response overtook it (RFC 3262 §3)
 	}
 	r.sent = nil
 	r.again.cancel()

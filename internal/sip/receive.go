@@ -45,20 +45,48 @@ func (a *Agent) next(stream *gosip.ParserStream) (msg gosip.Message, err error) 
 	return msg, err
 }
 
-// lenient reads a message whose headers cannot all be read, so that it can be answered
-// with 400: every header stays text until it is asked for.
+// lenient reads a message that cannot be read as it should, so that it can be answered
+// with 400: a request line that makes no sense is replaced, and every header stays text
+// until it is asked for.
 func (a *Agent) lenient(data []byte) (gosip.Message, error) {
-	msg, _, err := gosip.NewParser(gosip.WithHeadersParsers(map[string]gosip.HeaderParser{})).ParseHeaders(data, false)
+	p := gosip.NewParser(gosip.WithHeadersParsers(map[string]gosip.HeaderParser{}))
+	msg, _, err := p.ParseHeaders(data, false)
+	if err != nil && msg == nil {
+		first, rest, _ := bytes.Cut(data, []byte("\r\n"))
+		f := strings.Fields(string(first))
+		if len(f) < 3 || !strings.HasPrefix(f[len(f)-1], "SIP/") {
+			return nil, fmt.Errorf("sip: unreadable: %w", err)
+		}
+		line := f[0] + " sip:unreadable SIP/2.0\r\n"
+		msg, _, err = p.ParseHeaders(append([]byte(line), rest...), false)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("sip: unreadable: %w", err)
 	}
 	if req, ok := msg.(*gosip.Request); ok {
-		// The response copies Via as typed headers.
-		if via := req.Via(); via != nil && len(req.GetHeaders("via")) == 1 {
-			req.PrependHeader(via)
+		if err := typedVias(req); err != nil {
+			return nil, err
 		}
 	}
 	return msg, nil
+}
+
+// typedVias makes Via headers of the text ones: an answer is built from them.
+func typedVias(req *gosip.Request) error {
+	parse := gosip.DefaultHeadersParser()["via"]
+	var vias []gosip.Header
+	for _, v := range splitList(values(req, "via", "v")) {
+		h, err := parse([]byte("via"), v)
+		if err != nil {
+			return fmt.Errorf("sip: unreadable Via: %w", err)
+		}
+		vias = append(vias, h)
+	}
+	if len(vias) > 0 {
+		req.PrependHeader(vias[1:]...)
+		req.PrependHeader(vias[0]) // last, because the message takes this as its topmost
+	}
+	return nil
 }
 
 // unreadable counts a message that cannot be parsed; a request is answered with 400
@@ -70,14 +98,16 @@ func (a *Agent) unreadable(msg gosip.Message, from flow, cause error) {
 	}
 	a.m.reject(reason)
 	a.log.Debug("sip: unreadable message", "from", from.at.String(), "error", cause)
-	req, ok := msg.(*gosip.Request)
-	if !ok || req == nil || req.Method == methodAck {
-		return
+	if req, ok := msg.(*gosip.Request); ok && req != nil && answerable(req) {
+		a.stateless(req, from, reply{code: code, reason: phrase})
 	}
-	if _, err := essentialsOf(req); err != nil {
-		return
-	}
-	a.stateless(req, from, reply{code: code, reason: phrase})
+}
+
+// answerable: what an answer copies is there. An ACK is never answered (RFC 3261 §17).
+func answerable(req *gosip.Request) bool {
+	via := req.Via()
+	return req.Method != methodAck && via != nil && via.Host != "" && value(req, "from", "f") != "" && value(req, "to", "t") != "" &&
+		value(req, "call-id", "i") != "" && value(req, "cseq") != ""
 }
 
 // oversize refuses what is bigger than Options.MaxMessage (RFC 3261 §21.5.7).
@@ -121,7 +151,7 @@ func (a *Agent) takeRequest(req *gosip.Request, from flow) {
 	if err != nil {
 		a.m.reject(rejectMalformed)
 		a.log.Debug("sip: incomplete request", "from", from.at.String(), "error", err)
-		if req.Via() != nil && req.From() != nil && req.To() != nil && req.CallID() != nil && req.CSeq() != nil && req.Method != methodAck {
+		if answerable(req) {
 			a.stateless(req, from, reply{code: 400, reason: "Bad Request"})
 		}
 		return
@@ -173,6 +203,11 @@ type badRequest struct {
 func checkRequest(req *gosip.Request, e essentials) badRequest {
 	if !strings.EqualFold(req.SipVersion, "SIP/2.0") {
 		return badRequest{reply{code: 505, reason: "Version Not Supported"}, rejectVersion}
+	}
+	if e.method != string(req.Method) && strings.EqualFold(e.method, string(req.Method)) {
+		// The parser writes methods in capitals; only those that are written so are known
+		// (RFC 3261 §7.1: case-sensitive).
+		return badRequest{reply{code: 501, reason: "Not Implemented", lines: []string{allowLine}}, rejectMethod}
 	}
 	if e.method != string(req.Method) || e.fromTag == "" && e.branch == "" {
 		return badRequest{reply{code: 400, reason: "CSeq Does Not Match"}, rejectMalformed}
@@ -312,9 +347,9 @@ func (a *Agent) capabilities() reply {
 // answer again, To tag included (RFC 3261 §8.2.7).
 func (a *Agent) stateless(req *gosip.Request, from flow, r reply) {
 	h := hmac.New(sha256.New, a.tagKey[:])
-	h.Write([]byte(req.CallID().Value()))
-	h.Write([]byte(req.From().Value()))
-	h.Write([]byte(req.CSeq().Value()))
+	for _, v := range []string{value(req, "call-id", "i"), value(req, "from", "f"), value(req, "cseq")} {
+		h.Write([]byte(v))
+	}
 	r.tag = hex.EncodeToString(h.Sum(nil)[:8])
 	to := replyTo(req.Via(), from)
 	if err := a.send(to, a.response(req, from, r)); err != nil {

@@ -172,11 +172,16 @@ func (d *Dialog) restartSession() {
 		return
 	}
 	if s.refresh {
-		s.alarm = d.after(s.interval/2, d.refreshSession)
-		s.expiry = d.after(s.interval, d.sessionExpired)
+		s.alarm = d.after(d.real(s.interval/2), d.refreshSession)
+		s.expiry = d.after(d.real(s.interval), d.sessionExpired)
 		return
 	}
-	s.expiry = d.after(s.interval-min(32*time.Second, s.interval/3), d.sessionExpired)
+	s.expiry = d.after(d.real(s.interval-min(32*time.Second, s.interval/3)), d.sessionExpired)
+}
+
+// real is how long to wait for a time that stands in a header.
+func (d *Dialog) real(t time.Duration) time.Duration {
+	return time.Duration(float64(t) * (float64(d.a.o.second) / float64(time.Second)))
 }
 
 // sessionExpired: nobody refreshed the session in time.
@@ -211,7 +216,7 @@ func (d *Dialog) refreshSession() {
 	}
 	if d.invite != nil && !d.invite.final || d.glare != nil || d.peerOffers() || d.unacked() {
 		// What is going on is a refresh itself, or ends soon.
-		s.alarm = d.after(max(s.interval/16, d.a.o.T1), d.refreshSession)
+		s.alarm = d.after(max(d.real(s.interval/16), d.a.o.T1), d.refreshSession)
 		return
 	}
 	if !d.peer.update {
@@ -238,6 +243,6 @@ func (d *Dialog) updated(code int, res *gosip.Response) {
 		d.peer.update = false
 		d.refreshSession()
 	default: // 491, 500 …: again a little later; expiry ends it when that never works
-		d.timerOf.alarm = d.after(max(d.timerOf.interval/16, d.a.o.T1), d.refreshSession)
+		d.timerOf.alarm = d.after(max(d.real(d.timerOf.interval/16), d.a.o.T1), d.refreshSession)
 	}
 }

@@ -66,7 +66,7 @@ func (d *Dialog) begin(in input) {
 	// At once: it quiets the caller, and needs no timer (RFC 3261 §17.2.1).
 	d.respond(v, reply{code: 100, reason: "Trying"})
 	if expires, _, ok := seconds(in.req, "expires"); ok && expires > 0 {
-		d.after(expires, func() { d.expire(v) })
+		d.after(d.real(expires), func() { d.expire(v) })
 	}
 	if d.a.o.OnInvite == nil {
 		d.refuse(480, 0, phraseOf(480), nil)
@@ -293,9 +293,11 @@ func (d *Dialog) onCancel(in input) {
 	if v.code != 0 {
 		return // too late; our final response stands
 	}
+	if v != d.initial {
+		d.setOffered(false) // before the peer knows
+	}
 	d.finalRefusal(v, 487, phraseOf(487), nil)
 	if v != d.initial {
-		d.setOffered(false)
 		return
 	}
 	q, text := readReason(in.req)

@@ -88,14 +88,16 @@ func (a *Agent) response(req *gosip.Request, from flow, r reply) []byte {
 			}
 		}
 	}
-	t.line("From: ", oneLine(req.From().Value()))
-	to := oneLine(req.To().Value())
-	if _, ok := lookup(req.To().Params, "tag"); !ok && r.tag != "" && r.code > 100 {
+	// As they came: they are copied even from a request that is answered because one of
+	// them cannot be read.
+	t.line("From: ", oneLine(value(req, "from", "f")))
+	to := oneLine(value(req, "to", "t"))
+	if r.tag != "" && r.code > 100 && !hasTag(req, to) {
 		to += ";tag=" + r.tag
 	}
 	t.line("To: ", to)
-	t.line("Call-ID: ", req.CallID().Value())
-	t.line("CSeq: ", strconv.FormatUint(uint64(req.CSeq().SeqNo), 10), " ", strings.TrimSpace(string(req.CSeq().MethodName)))
+	t.line("Call-ID: ", oneLine(value(req, "call-id", "i")))
+	t.line("CSeq: ", strings.Join(strings.Fields(value(req, "cseq")), " "))
 	if r.code == 100 {
 		if ts := value(req, "timestamp"); ts != "" {
 			t.line("Timestamp: ", ts) // RFC 3261 §8.2.6.1
@@ -108,6 +110,14 @@ func (a *Agent) response(req *gosip.Request, from flow, r reply) []byte {
 	}
 	t.line("Server: ", a.o.UserAgent)
 	return t.body(sdpType, r.sdp)
+}
+
+func hasTag(req *gosip.Request, to string) bool {
+	if h := req.To(); h != nil {
+		_, ok := lookup(h.Params, "tag")
+		return ok
+	}
+	return strings.Contains(strings.ToLower(to), ";tag=")
 }
 
 // oneLine guards against a header value that would end its line early.
