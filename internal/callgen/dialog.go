@@ -1,0 +1,193 @@
+package callgen
+
+import (
+	"fmt"
+	"time"
+
+	"tapedeck/internal/codec"
+	"tapedeck/internal/sdp"
+	"tapedeck/internal/sip"
+)
+
+// invited takes an incoming call.
+func (p *Party) invited(d *sip.Dialog) {
+	p.mu.Lock()
+	busy := p.dialog != nil
+	if !busy {
+		p.dialog = d
+	}
+	p.mu.Unlock()
+	if busy {
+		d.Bind(func(sip.Event) {})
+		p.note(d.Reject(486, ""))
+		return
+	}
+	d.Bind(p.notify)
+	if p.o.Refuse != 0 {
+		p.note(d.Reject(p.o.Refuse, ""))
+		return
+	}
+	p.note(d.Progress(180, nil))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ringing = time.AfterFunc(p.o.Ring, p.pickUp)
+}
+
+// pickUp answers the incoming call.
+func (p *Party) pickUp() {
+	p.mu.Lock()
+	d := p.dialog
+	var local []byte
+	var err error
+	if offer := d.Request().SDP; len(offer) > 0 {
+		var agreed sdp.Negotiated
+		if local, agreed, err = p.desc.Answer(offer, sdp.SendRecv); err == nil {
+			err = p.agree(agreed)
+		}
+	} else {
+		local, err = p.desc.Offer(sdp.SendRecv)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		p.fail(err)
+		p.note(d.Reject(488, ""))
+		return
+	}
+	p.note(d.Answer(local))
+}
+
+// notify follows the dialog. It is called in the order of the wire.
+func (p *Party) notify(e sip.Event) {
+	switch e := e.(type) {
+	case sip.Answered:
+		p.accept(e.SDP)
+		p.goUp()
+	case sip.Confirmed:
+		if len(e.SDP) > 0 {
+			p.accept(e.SDP)
+		}
+		p.goUp()
+	case sip.Offered:
+		p.offered(e.SDP)
+	case sip.Reanswered:
+		p.accept(e.SDP)
+		p.reply(nil)
+	case sip.ReofferFailed:
+		p.mu.Lock()
+		p.desc.Withdraw()
+		p.mu.Unlock()
+		p.reply(fmt.Errorf("callgen: the re-INVITE was refused with %d", e.Code))
+	case sip.Ended:
+		p.end(e)
+	}
+}
+
+// accept takes the far side's answer. One that is of no use ends the call.
+func (p *Party) accept(answer []byte) {
+	p.mu.Lock()
+	agreed, err := p.desc.Accept(answer)
+	if err == nil {
+		err = p.agree(agreed)
+	}
+	d := p.dialog
+	p.mu.Unlock()
+	if err != nil {
+		p.fail(err)
+		if d != nil {
+			p.note(d.Hangup(0))
+		}
+	}
+}
+
+// offered answers the far side's new offer.
+func (p *Party) offered(offer []byte) {
+	p.mu.Lock()
+	d := p.dialog
+	var local []byte
+	var agreed sdp.Negotiated
+	var err error
+	if len(offer) == 0 {
+		local, err = p.desc.Offer(sdp.SendRecv) // its answer comes with Confirmed
+	} else if local, agreed, err = p.desc.Answer(offer, sdp.SendRecv); err == nil {
+		err = p.agree(agreed)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		p.note(d.RefuseOffer(488))
+		return
+	}
+	p.note(d.AcceptOffer(local))
+}
+
+// agree takes the outcome of an exchange. The lock is held.
+func (p *Party) agree(n sdp.Negotiated) error {
+	encoder, err := codec.NewEncoder(n.Send.Info)
+	if err != nil {
+		return fmt.Errorf("callgen: %s: %w", n.Send.Name, err)
+	}
+	p.agreed, p.live = n, true
+	p.stream.encoder = encoder
+	return nil
+}
+
+// goUp begins to send. The first frame is on the next instant of the grid that
+// all parties of a clock share.
+func (p *Party) goUp() {
+	p.mu.Lock()
+	first := !p.isUp && !p.isDone && p.live
+	if first {
+		p.isUp = true
+		ptime := p.o.Ptime
+		p.stream.base = (p.e.now()/ptime + 1) * ptime
+		p.at.Store(int64(p.stream.base))
+		close(p.up)
+	}
+	p.mu.Unlock()
+	if first {
+		p.e.pacer.add(p)
+	}
+}
+
+// reply tells the one who waits in Reoffer. There may be nobody: an answer to
+// a refresh is no answer to Reoffer.
+func (p *Party) reply(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.answer != nil {
+		p.answer <- err
+		p.answer = nil
+	}
+}
+
+// end is the last event of the dialog.
+func (p *Party) end(e sip.Ended) {
+	p.e.pacer.remove(p)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ringing != nil {
+		p.ringing.Stop()
+	}
+	p.ended, p.live = e, false
+	p.stream.stopPlaying()
+	if !p.isDone {
+		p.isDone = true
+		close(p.done)
+	}
+}
+
+// fail keeps the first fault of ours.
+func (p *Party) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failure == nil {
+		p.failure = err
+	}
+}
+
+// note keeps the error of a step on a dialog, which means that the dialog ended
+// meanwhile: then Ended has come or comes, and tells more.
+func (p *Party) note(err error) {
+	if err != nil && !isEnded(err) {
+		p.fail(err)
+	}
+}
