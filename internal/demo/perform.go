@@ -1,0 +1,177 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"tapedeck/internal/callgen"
+	"tapedeck/internal/voice"
+)
+
+// lead is the time between the command to speak and the first word: both
+// parties have heard of it then.
+const lead = 300 * time.Millisecond
+
+// perform is the play: call, bridge, record, talk, hang up, fetch.
+func (s *stage) perform(ctx context.Context) (*Result, error) {
+	if err := s.connect(ctx); err != nil {
+		return nil, err
+	}
+	recordFrom := time.Now()
+	var err error
+	s.recording, err = s.api.Record(ctx, s.boot.Channel, s.call.ID, voice.RecordCall{Stereo: true})
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Conversation: s.o.Conversation, Ready: s.ready, said: s.talk.said()}
+	if r.began, err = s.converse(ctx); err != nil {
+		return nil, err
+	}
+	hungUp := time.Now()
+	if err := s.caller.Hangup(); err != nil {
+		return nil, err
+	}
+	for _, p := range []*callgen.Party{s.caller, s.callee} {
+		if _, err := p.Ended(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if r.Recording, err = s.api.Finished(ctx, s.recording); err != nil {
+		return nil, err
+	}
+	r.AvailableAfter, r.Truth = time.Since(hungUp), hungUp.Sub(recordFrom)
+	return r, s.fetch(ctx, r)
+}
+
+// connect brings both parties together.
+func (s *stage) connect(ctx context.Context) (err error) {
+	if s.caller, err = s.endpoint.Party(callgen.PartyOptions{User: callerName}); err != nil {
+		return err
+	}
+	if s.callee, err = s.endpoint.Party(callgen.PartyOptions{User: calleeName}); err != nil {
+		return err
+	}
+	dialled := make(chan error, 1) // sent to once: the caller waits for the bridge
+	go func() { dialled <- s.caller.Dial(ctx, "sip:"+s.boot.Number+"@"+s.ready.SIP) }()
+	if s.call, err = s.api.CallFrom(ctx, s.boot.Channel, callerName); err == nil {
+		_, err = s.api.Bridge(ctx, s.boot.Channel, s.call.ID, voice.Bridge{To: s.callee.URI()})
+	}
+	if err != nil {
+		return joinHangup(err, s.caller.Hangup(), <-dialled)
+	}
+	if err := <-dialled; err != nil {
+		return err
+	}
+	return s.callee.Answered(ctx)
+}
+
+// joinHangup keeps the first error, which is the cause of the others.
+func joinHangup(cause error, others ...error) error {
+	for _, err := range others {
+		if err != nil {
+			return fmt.Errorf("%w (then: %w)", cause, err)
+		}
+	}
+	return cause
+}
+
+// converse lets both talk, and returns when each of them began.
+func (s *stage) converse(ctx context.Context) (began [2]time.Duration, err error) {
+	at := s.endpoint.Now() + lead
+	playing := [2]*callgen.Playback{
+		s.caller.PlayAt(at, callgen.Speech(s.talk.caller)),
+		s.callee.PlayAt(at, callgen.Speech(s.talk.callee)),
+	}
+	length := lead + time.Duration(len(s.talk.caller))*time.Second/callgen.Rate
+	stop := s.showProgress(length)
+	defer stop()
+	for i, p := range playing {
+		select {
+		case <-p.Done():
+		case <-ctx.Done():
+			return began, ctx.Err()
+		}
+		var ok bool
+		if began[i], ok = p.Began(); !ok {
+			return began, fmt.Errorf("the call ended before the %s had spoken", [2]string{"caller", "callee"}[i])
+		}
+	}
+	// The last frames are on their way: one more frame has been sent after them.
+	sent, heard := s.caller.Sent(), s.callee.HeardCount()
+	timer := time.NewTimer(100 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return began, ctx.Err()
+	}
+	if s.caller.Sent() == sent || s.callee.HeardCount() == heard {
+		return began, fmt.Errorf("the media stopped while the call was up")
+	}
+	return began, nil
+}
+
+// showProgress moves the bar while the parties talk, and returns what ends it.
+func (s *stage) showProgress(length time.Duration) (stop func()) {
+	if s.o.Progress == nil {
+		return func() {}
+	}
+	const step = 100 * time.Millisecond
+	bar := progressbar.NewOptions64(int64(length/step),
+		progressbar.OptionSetWriter(s.o.Progress), progressbar.OptionSetDescription("the parties talk"),
+		progressbar.OptionSetWidth(30), progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false),
+		progressbar.OptionClearOnFinish())
+	ended, quit := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(step)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+				if bar.Add(1) != nil {
+					return // the terminal has gone, or the bar is full
+				}
+			}
+		}
+	}()
+	return func() {
+		close(quit)
+		<-ended
+		if bar.Finish() != nil {
+			return // as above: there is nobody to show it to
+		}
+	}
+}
+
+// fetch gets the file and its receipt, and keeps both.
+func (s *stage) fetch(ctx context.Context, r *Result) (err error) {
+	if r.Recording.Status != voice.RecordingAvailable {
+		return fmt.Errorf("the recording is %s (%s) %s", r.Recording.Status, r.Recording.EndCause, r.Recording.Problem)
+	}
+	if r.wav, err = s.api.WAV(ctx, s.recording); err != nil {
+		return err
+	}
+	if r.Receipt, err = s.api.Receipt(ctx, s.recording); err != nil {
+		return err
+	}
+	r.Path = filepath.Join(s.results, string(s.recording)+".wav")
+	r.ReceiptPath = filepath.Join(s.results, string(s.recording)+".receipt.json")
+	if err := os.WriteFile(r.Path, r.wav, 0o600); err != nil {
+		return err
+	}
+	if err := os.WriteFile(r.ReceiptPath, r.Receipt.Raw, 0o600); err != nil {
+		return err
+	}
+	if s.o.Data != "" || s.o.Keep {
+		r.Data = s.dir
+	}
+	return r.measure()
+}
