@@ -17,7 +17,7 @@ import (
 // databaseFlags are common to the commands that work on the database, beside a
 // server that is running or without one.
 type databaseFlags struct {
-	Data     string `help:"Data directory." default:"./data" env:"TAPEDECK_DATA" placeholder:"DIR"`
+	Data     string `help:"Data directory (default ./data)." default:"./data" env:"TAPEDECK_DATA" placeholder:"DIR"`
 	Database string `help:"Database (default: SQLite in the data directory)." env:"TAPEDECK_DATABASE" placeholder:"URL"`
 	JSON     bool   `name:"json" help:"Print JSON."`
 }

@@ -156,7 +156,8 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 // Queue hands fn to the writer goroutine and returns at once. Functions run in
 // the order queued, those of Update among them. done, which may be nil, is
 // called from the writer after the commit (nil) or with the error; it must not
-// block. After Close, done is called with ErrClosed before Queue returns.
+// block. After Close, done is called with ErrClosed before Queue returns. The
+// queue has no bound; Stats tells how long it is.
 func (db *DB) Queue(fn func(*Tx) error, done func(error)) {
 	if done == nil {
 		done = func(error) {}

@@ -107,7 +107,22 @@ func prepare(path string, mustExist bool) error {
 	case err != nil:
 		return fmt.Errorf("make database %s: %w; check that the directory can be written", path, err)
 	}
-	return f.Close()
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("make database %s: %w", path, err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the new file's name durable; SQLite does so for its log only.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("sync directory %s: %w", dir, err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("sync directory %s: %w", dir, err)
+	}
+	return nil
 }
 
 func connect(path string, pragmas []string, conns int) (*sql.DB, error) {
