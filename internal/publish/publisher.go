@@ -142,7 +142,7 @@ func (p *Publisher) publish(ctx context.Context, rec voice.Recording) error {
 	if err != nil {
 		return fmt.Errorf("store recording %s: %w", rec.ID, err)
 	}
-	p.o.Logger.Info("recording available", "recording", rec.ID, "call", rec.Call, "duration", rec.Duration, "endCause", rec.EndCause)
+	p.o.Logger.Info("recording available", "recording", rec.ID, "call", rec.Call, "duration", rec.Duration.String(), "endCause", rec.EndCause)
 	return nil
 }
 
@@ -215,6 +215,10 @@ func (p *Publisher) Live(ctx context.Context, rec voice.Recording) (*os.File, er
 	err = os.Remove(scratch.Name())
 	if err == nil {
 		_, err = p.renderTo(ctx, rec, scratch)
+	}
+	if errors.Is(err, render.ErrNotBegun) {
+		// Capture begins, but nothing of it has reached the disk yet.
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	}
 	if err == nil {
 		_, err = scratch.Seek(0, 0)

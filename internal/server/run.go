@@ -70,7 +70,7 @@ func (s *Server) Run(ctx context.Context) error {
 	p.start("media", s.media.Run)
 	p.start("sip", s.agent.Run)
 	p.start("http", s.serveHTTP)
-	s.log.Info("ready", "http", s.listener.Addr(), "sip", s.agent.Addr(), "data", s.dir.path, "version", s.o.Version)
+	s.log.Info("ready", "http", s.listener.Addr().String(), "sip", s.agent.Addr().String(), "data", s.dir.path, "version", s.o.Version)
 
 	var broken error
 	select {
@@ -79,6 +79,7 @@ func (s *Server) Run(ctx context.Context) error {
 		broken = fmt.Errorf("%s stopped: %w", e.name, e.err)
 		s.log.Error("shutting down because an engine stopped", "engine", e.name, "error", e.err)
 	}
+	s.until = time.Now().Add(s.o.Config.DrainTimeout)
 	s.drain(broken != nil)
 	return errors.Join(broken, p.end(), s.Close())
 }
@@ -86,19 +87,19 @@ func (s *Server) Run(ctx context.Context) error {
 // drain ends the calls in two steps: wait for them, then hang up.
 func (s *Server) drain(atOnce bool) {
 	timeout := s.o.Config.DrainTimeout
-	deadline, cancel := context.WithTimeout(context.Background(), timeout)
+	deadline, cancel := context.WithDeadline(context.Background(), s.until)
 	defer cancel()
 	// A quarter, five seconds at most, is kept for hanging up and for the files.
 	patience := timeout - min(timeout/4, 5*time.Second)
 	if atOnce {
 		patience = 0
 	}
-	s.log.Info("draining", "timeout", timeout)
+	s.log.Info("draining", "timeout", timeout.String())
 	s.agent.Drain(timeout)
 	waiting, stop := context.WithTimeout(deadline, patience)
 	defer stop()
 	if err := s.sessions.Drain(waiting); err != nil {
-		s.log.Warn("hanging up the calls that are left", "after", patience)
+		s.log.Warn("hanging up the calls that are left", "after", patience.String())
 	}
 	if err := s.sessions.Close(); err != nil {
 		s.log.Error("end sessions", "error", err)
@@ -133,7 +134,10 @@ func (s *Server) serveHTTP(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	// What is left of the drain timeout, but a moment in any case: a request
+	// that is being answered shall have its answer.
+	left := min(max(time.Until(s.until), 200*time.Millisecond), 2*time.Second)
+	grace, cancel := context.WithTimeout(context.Background(), left)
 	defer cancel()
 	err := s.http.Shutdown(grace)
 	if errors.Is(err, context.DeadlineExceeded) {

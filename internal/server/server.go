@@ -60,6 +60,7 @@ type Server struct {
 	listener  net.Listener
 	http      *http.Server
 
+	until   time.Time      // when a drain must be over; set by Run before it stops the engines
 	closers []func() error // in the order in which things were opened
 }
 

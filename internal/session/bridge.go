@@ -134,14 +134,11 @@ func (s *session) endBridge(l *leg, e sip.Ended) {
 	s.disconnect(b)
 	b.near.bridge, b.far.bridge = nil, nil
 	if l == b.near {
+		s.command(l, b.command, bridgeStatus(b.far))
 		s.hangup(b.far, ending{source: l.call.HangupSource, code: 487, reason: "near call ended"})
 		return
 	}
-	status := voice.CommandCompleted
-	if !l.answered() {
-		status = voice.CommandFailed
-	}
-	s.command(b.near, b.command, status)
+	s.command(b.near, b.command, bridgeStatus(l))
 	if b.near.ended {
 		return
 	}
@@ -156,6 +153,14 @@ func (s *session) endBridge(l *leg, e sip.Ended) {
 	if !s.resumeFlow(b.near, b.command) && b.near.call.Direction == voice.Incoming {
 		s.awaitDecision(b.near)
 	}
+}
+
+// bridgeStatus is how a bridge command ended: well, if the far party was reached.
+func bridgeStatus(far *leg) voice.CommandStatus {
+	if far.answered() {
+		return voice.CommandCompleted
+	}
+	return voice.CommandFailed
 }
 
 // passedOn is the status that a caller is refused with because the far party

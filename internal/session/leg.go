@@ -169,7 +169,7 @@ func (s *session) onMedia(l *leg, e media.Event) {
 	if l.ended || e.Kind != media.TimedOut {
 		return // digits and first packets are facts of the journal, not of the call
 	}
-	s.log.Warn("party sends no media, hanging up", "call", l.call.ID, "after", s.m.o.MediaTimeout)
+	s.log.Warn("party sends no media, hanging up", "call", l.call.ID, "after", s.m.o.MediaTimeout.String())
 	s.hangup(l, ending{source: voice.HangupByMediaTimeout, code: 408, reason: "media timeout"})
 }
 
