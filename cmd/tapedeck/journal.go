@@ -52,7 +52,10 @@ func (c *journalRenderCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer j.Close()
+	return errors.Join(c.render(ctx, out, j), j.Close())
+}
+
+func (c *journalRenderCmd) render(ctx context.Context, out io.Writer, j *journal.Reader) error {
 	h := j.Header()
 	layout := render.Layout{
 		Stereo: h.Stereo, MaxLength: h.MaxLength, EndCause: voice.EndNodeLost,

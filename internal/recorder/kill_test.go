@@ -98,6 +98,8 @@ func recordUntilKilled(t *testing.T, dir string) {
 			track.Take(&rtp.Received{Arrival: time.Since(epoch), Payload: make([]byte, 160)})
 			taken++
 		}
-		fmt.Println("taken", taken)
+		if _, err := fmt.Fprintln(os.Stdout, "taken", taken); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -76,9 +76,9 @@ func makeAndWrite(t testing.TB, path string, w io.WriteSeeker, watch func(done, 
 // Memory must not grow with the length of a recording but for one point of the
 // clock per second.
 func TestMemoryDoesNotGrowWithLength(t *testing.T) {
-	length := 2 * time.Hour
+	length := 40 * time.Minute
 	if testing.Short() {
-		length = 20 * time.Minute
+		length = 10 * time.Minute
 	}
 	path := longCall(t, length)
 	heap := func() uint64 {
