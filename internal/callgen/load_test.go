@@ -1,0 +1,129 @@
+package callgen
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"tapedeck/internal/testkit"
+)
+
+// direct makes a load whose callers dial the callees, with nothing between.
+func direct(t *testing.T, o LoadOptions) *Load {
+	t.Helper()
+	var l *Load
+	if o.Dial == nil {
+		o.Dial = func(i int) string { return "sip:" + LoadNumber(i) + "@" + l.Callees().String() }
+	}
+	l, err := NewLoad(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestLoad(t *testing.T) {
+	testkit.Timeout(t, 60*time.Second)
+	testkit.NoLeaks(t)
+	connected := make(chan int, 20) // one value a call
+	l := direct(t, LoadOptions{Calls: 20, Talk: time.Second, PerSecond: 100, Connect: func(_ context.Context, i int, from string) error {
+		if !strings.HasSuffix(from, LoadNumber(i)) {
+			return errors.New("wrong caller " + from)
+		}
+		connected <- i
+		return nil
+	}})
+	r, err := l.Run(t.Context())
+	if err != nil || len(r.Failures) > 0 {
+		t.Fatal(err, r.Failures)
+	}
+	if r.Connected != 20 || len(connected) != 20 {
+		t.Errorf("%d calls, %d of them by hand", r.Connected, len(connected))
+	}
+	if want := uint64(2 * 20 * 50); r.Sent < want*9/10 || r.Sent > want*11/10 {
+		t.Errorf("%d frames in a second, about %d are due", r.Sent, want)
+	}
+	if r.Lost != 0 || r.Received != r.Sent || r.Duplicate != 0 || r.CrossTalk != 0 || r.Unmarked != 0 {
+		t.Errorf("sent %d, received %d, lost %d, duplicate %d, of others %d, unmarked %d", r.Sent, r.Received, r.Lost, r.Duplicate, r.CrossTalk, r.Unmarked)
+	}
+	if r.Latency.Count() != r.Received || r.Latency.Quantile(0.5) <= 0 || r.Latency.Quantile(0.5) > r.Latency.Quantile(0.99) || r.Latency.Quantile(1) != r.Latency.Max() {
+		t.Errorf("latency: %d, %s, %s, %s", r.Latency.Count(), r.Latency.Quantile(0.5), r.Latency.Quantile(0.99), r.Latency.Max())
+	}
+	if len(r.Legs) != 40 {
+		t.Fatalf("%d legs", len(r.Legs))
+	}
+	for _, leg := range r.Legs {
+		if leg.Sent == 0 || leg.Sent != leg.Received {
+			t.Errorf("%+v", leg)
+		}
+	}
+}
+
+func TestLoadSaysWhatFailed(t *testing.T) {
+	testkit.Timeout(t, 60*time.Second)
+	testkit.NoLeaks(t)
+	var l *Load
+	l = direct(t, LoadOptions{Calls: 3, Talk: 100 * time.Millisecond, Patience: 3 * time.Second, Dial: func(i int) string {
+		if i == 1 {
+			return "sip:nobody@" + l.Callees().String()
+		}
+		return "sip:" + LoadNumber(i) + "@" + l.Callees().String()
+	}})
+	r, err := l.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Connected != 2 || len(r.Failures) != 1 || !strings.Contains(r.Failures[0].Error(), "call 1: caller: it was not answered: ended with 404") {
+		t.Errorf("%d connected, %v", r.Connected, r.Failures)
+	}
+	for _, bad := range []LoadOptions{{}, {Calls: 1}, {Calls: 1<<24 + 1, Dial: LoadNumber}} {
+		if _, err := NewLoad(bad); err == nil {
+			t.Errorf("%d calls, dial %v: no error", bad.Calls, bad.Dial != nil)
+		}
+	}
+}
+
+// TestLoadCountsExactly: frames that are lost, doubled, late, or from another
+// call show as what they are.
+func TestLoadCountsExactly(t *testing.T) {
+	g := &loadLeg{call: 7, leg: calleeLeg, heard: make(chan struct{})}
+	mine := func(counter uint32) Stamp { return Stamp{Call: 7, Leg: callerLeg, Counter: counter} }
+	for _, s := range []Stamp{
+		mine(0), mine(1), mine(2), mine(2), mine(5), mine(4), mine(300),
+		{Call: 8, Leg: callerLeg, Counter: 9}, {Call: 7, Leg: calleeLeg, Counter: 9},
+	} {
+		g.hears(s)
+	}
+	if g.received != 5 || g.duplicate != 1 || g.reordered != 1 || g.crossTalk != 2 {
+		t.Errorf("received %d, duplicate %d, reordered %d, of others %d", g.received, g.duplicate, g.reordered, g.crossTalk)
+	}
+	select {
+	case <-g.heard:
+	default:
+		t.Error("the other side counts as not heard")
+	}
+}
+
+func TestLatencies(t *testing.T) {
+	var a, b Latencies
+	for i := 1; i <= 100; i++ {
+		a.Add(time.Duration(i) * time.Millisecond)
+	}
+	b.Add(3 * time.Second)
+	b.Add(-time.Second)
+	a.Merge(&b)
+	if a.Count() != 102 || a.Max() != 3*time.Second {
+		t.Errorf("%d, %s", a.Count(), a.Max())
+	}
+	if q := a.Quantile(0.5); q < 49*time.Millisecond || q > 51*time.Millisecond {
+		t.Errorf("median %s", q)
+	}
+	if q := a.Quantile(1); q != 3*time.Second {
+		t.Errorf("all: %s", q)
+	}
+	if q := new(Latencies).Quantile(0.5); q != 0 {
+		t.Errorf("of nothing: %s", q)
+	}
+}
