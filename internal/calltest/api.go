@@ -54,7 +54,10 @@ type Call struct {
 	From, To                        string
 	HangupSource, HangupSIPCode     string
 	Duration                        int
-	CreatedAt, AnsweredAt, EndedAt  string
+	CallFlow                        struct {
+		Commands []struct{ Command, Status string }
+	}
+	CreatedAt, AnsweredAt, EndedAt string
 }
 
 // Recording is what the tests read of a recording.
