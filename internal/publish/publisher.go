@@ -102,10 +102,12 @@ func outcome(err error) string {
 	return "published"
 }
 
+// errNoJournal means that there is nothing to make a file of.
+var errNoJournal = errors.New("the journal cannot be read")
+
 // permanent reports whether trying again cannot make a file.
 func permanent(err error) bool {
-	var corrupt *journal.CorruptError
-	return errors.As(err, &corrupt) || errors.Is(err, fs.ErrNotExist)
+	return errors.Is(err, errNoJournal) || errors.Is(err, render.ErrNotBegun)
 }
 
 // publish renders the journal and makes the row available.
@@ -119,18 +121,16 @@ func (p *Publisher) publish(ctx context.Context, rec voice.Recording) error {
 	if err != nil {
 		return fmt.Errorf("write receipt of %s: %w", rec.ID, err)
 	}
+	rec.Size, rec.SHA256 = receipt.File.Size, receipt.File.SHA256 // the archive compares
 	file, err := p.o.Archive.Store(ctx, rec, partial, account)
 	if err != nil {
 		return errors.Join(fmt.Errorf("archive recording %s: %w", rec.ID, err), removeIfThere(partial))
-	}
-	if file.SHA256 != receipt.File.SHA256 {
-		return fmt.Errorf("archive recording %s: stored file has SHA-256 %s, rendered was %s", rec.ID, file.SHA256, receipt.File.SHA256)
 	}
 	if rec.Status, err = rec.Status.Next(voice.RecordingPublish); err != nil {
 		return err
 	}
 	now := time.Now().UTC()
-	rec.File, rec.Receipt, rec.Size, rec.SHA256 = file.Key, file.ReceiptKey, file.Size, file.SHA256
+	rec.File, rec.Receipt = file.Key, file.ReceiptKey
 	rec.Duration, rec.Channels = receipt.Duration(), receipt.Parties
 	rec.UpdatedAt = now
 	err = p.o.DB.Update(ctx, func(tx *store.Tx) error {
@@ -162,6 +162,10 @@ func (p *Publisher) render(ctx context.Context, rec voice.Recording, to string) 
 // renderTo writes the WAV of the recording's journal, as far as it goes.
 func (p *Publisher) renderTo(ctx context.Context, rec voice.Recording, f *os.File) (receipt render.Receipt, err error) {
 	j, err := journal.Open(p.o.Recorder.Path(rec.ID))
+	var corrupt *journal.CorruptError
+	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt) {
+		return receipt, fmt.Errorf("%w: %w", errNoJournal, err)
+	}
 	if err != nil {
 		return receipt, fmt.Errorf("open journal of %s: %w", rec.ID, err)
 	}

@@ -74,6 +74,7 @@ type Capture struct {
 	stopped  bool
 	dead     bool // failed
 	begin    time.Duration
+	since    time.Duration // packets that arrived before are not taken
 	wall     time.Time
 	offset   time.Duration // of the stop
 	fill     *journal.Block
@@ -96,6 +97,11 @@ type Capture struct {
 	failure atomic.Pointer[error] // why it failed
 }
 
+// resumeGuard keeps the gate shut a little longer than the pause: a packet that
+// comes right after it holds what was said before, up to the longest packet
+// time that is spoken (60 ms).
+const resumeGuard = 60 * time.Millisecond
+
 // Begin starts capture: this instant is sample 0. Before it, tracks drop what
 // they are given. A second Begin changes nothing.
 func (c *Capture) Begin(at time.Duration, wall time.Time) {
@@ -106,7 +112,7 @@ func (c *Capture) Begin(at time.Duration, wall time.Time) {
 		return
 	}
 	c.begun, c.open = true, true
-	c.begin, c.wall = at, wall
+	c.begin, c.since, c.wall = at, at, wall
 	c.put(encoded, true)
 }
 
@@ -155,6 +161,7 @@ func (c *Capture) Resume() (time.Duration, error) {
 	}
 	at := c.mark(journal.KindResumed, journal.Detail{})
 	c.open, c.paused = true, false
+	c.since = c.begin + at + resumeGuard
 	return at, nil
 }
 

@@ -56,7 +56,9 @@ func (t *Track) Take(p *rtp.Received) {
 	}
 	at := p.Arrival - c.start
 	c.mu.Lock()
-	if !c.open || t.closed {
+	// A packet may be handed over later than it arrived, when its source had to
+	// show itself first: what came during a pause stays out after it, too.
+	if !c.open || t.closed || p.Arrival < c.since {
 		c.mu.Unlock()
 		return
 	}

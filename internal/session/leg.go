@@ -166,11 +166,19 @@ func (s *session) configure(l *leg, n sdp.Negotiated) error {
 
 // onMedia handles what the media engine has to say of a leg.
 func (s *session) onMedia(l *leg, e media.Event) {
-	if l.ended || e.Kind != media.TimedOut {
-		return // digits and first packets are facts of the journal, not of the call
+	if l.ended {
+		return
 	}
-	s.log.Warn("party sends no media, hanging up", "call", l.call.ID, "after", s.m.o.MediaTimeout.String())
-	s.hangup(l, ending{source: voice.HangupByMediaTimeout, code: 408, reason: "media timeout"})
+	switch e.Kind {
+	case media.TimedOut:
+		s.log.Warn("party sends no media, hanging up", "call", l.call.ID, "after", s.m.o.MediaTimeout.String())
+		s.hangup(l, ending{source: voice.HangupByMediaTimeout, code: 408, reason: "media timeout"})
+	case media.Failed:
+		s.m.metrics.faults.Inc()
+		s.log.Error("media of a call broke off, hanging up", "call", l.call.ID)
+		s.hangup(l, ending{source: voice.HangupByNone, code: 500, reason: "media failed"})
+	default: // digits and first packets are facts of the journal, not of the call
+	}
 }
 
 // hangup ends a leg: by BYE, CANCEL or refusal, as its dialog stands. The rest
