@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +86,40 @@ func TestImportsFollowTheTable(t *testing.T) {
 				if why := refused(p, known[name], s.test); why != "" {
 					t.Errorf("%s imports %s: %s", s.path, name, why)
 				}
+			}
+		}
+	}
+}
+
+// TestEveryEdgeIsUsed: a permission that nobody uses is a wall with a hole.
+func TestEveryEdgeIsUsed(t *testing.T) {
+	used := map[string]bool{}
+	for _, s := range load(t).sources {
+		for _, importPath := range s.imports() {
+			name, ours := own(importPath)
+			if ours && s.test {
+				continue // tests have permissions of their own
+			}
+			if lib, ok := libraryOf(importPath); ok {
+				name = lib.Module
+			}
+			used[s.pkg+" "+name] = true
+			for dir := path.Dir(s.pkg); dir != "."; dir = path.Dir(dir) {
+				used[dir+" "+name] = true // a home includes its sub-packages
+			}
+		}
+	}
+	for _, p := range Table() {
+		for _, name := range p.Imports {
+			if name != Anything && !used[p.Path+" "+name] {
+				t.Errorf("Table lets %s import %s, which it does not", p.Path, name)
+			}
+		}
+	}
+	for _, lib := range Libraries() {
+		for _, home := range lib.Homes {
+			if !used[home+" "+lib.Module] {
+				t.Errorf("Libraries makes %s a home of %s, which it does not import", home, lib.Module)
 			}
 		}
 	}
