@@ -21,8 +21,8 @@ func TestImpairedNetwork(t *testing.T) {
 	for i, c := range []struct {
 		name   string
 		impair func(r *rand.Rand, n uint64) []time.Duration
-		drift  float64 // ppm
-		missed int     // marks that may be missing or unreadable
+		drift  float64       // ppm
+		missed int           // marks that may be missing or unreadable
 		worst  time.Duration // of a mark from its place among the others
 		apart  time.Duration // of the sides, beyond what the parties were
 	}{
