@@ -29,6 +29,8 @@ type LoadOptions struct {
 	// Connect, when set, is called after call i was dialled from a user part, to do
 	// what makes the server connect it. Calls are connected several at once.
 	Connect func(ctx context.Context, i int, from string) error
+	// Talking, when set, is told when the counted time begins, and when it ends.
+	Talking func(on bool)
 	// Patience is how long a call may take to be up and heard. Default 20 s.
 	Patience time.Duration
 	// Tail is how long the calls stay up after the last frame. Default 300 ms.
@@ -230,9 +232,15 @@ func (l *Load) connectOne(ctx context.Context, c *loadCall) error {
 
 // talk counts frames for as long as was asked.
 func (l *Load) talk(ctx context.Context) error {
+	tell := l.o.Talking
+	if tell == nil {
+		tell = func(bool) {}
+	}
+	tell(true)
 	l.media.count(true)
 	err := pause(ctx, l.o.Talk)
 	l.media.count(false)
+	tell(false)
 	return errors.Join(err, pause(ctx, l.o.Tail))
 }
 

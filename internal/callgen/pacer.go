@@ -56,9 +56,9 @@ func (c *pacer) run(ctx context.Context) {
 	defer timer.Stop()
 	var due []*Party
 	for {
-		at, any := c.next()
+		at, some := c.next()
 		wait := time.Hour
-		if any {
+		if some {
 			wait = at - c.now()
 		}
 		if wait > 0 {
@@ -83,18 +83,18 @@ func (c *pacer) run(ctx context.Context) {
 }
 
 // next is the earliest instant at which there is something to send.
-func (c *pacer) next() (at time.Duration, any bool) {
+func (c *pacer) next() (at time.Duration, some bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for p := range c.parties {
-		if d := p.due(); !any || d < at {
-			at, any = d, true
+		if d := p.due(); !some || d < at {
+			at, some = d, true
 		}
 	}
-	if len(c.later) > 0 && (!any || c.later[0].at < at) {
-		at, any = c.later[0].at, true
+	if len(c.later) > 0 && (!some || c.later[0].at < at) {
+		at, some = c.later[0].at, true
 	}
-	return at, any
+	return at, some
 }
 
 func (c *pacer) due(list []*Party) []*Party {

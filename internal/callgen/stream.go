@@ -42,7 +42,6 @@ type Playback struct {
 	source Source
 	from   time.Duration // not before
 	began  time.Duration
-	first  uint64 // frames sent before it
 
 	started chan struct{}
 	done    chan struct{}

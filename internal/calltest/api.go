@@ -22,7 +22,7 @@ func (p *Program) Do(t testing.TB, method, path, body string, want int, out any)
 		t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "AccessKey "+p.AccessKey)
-	res, err := http.DefaultClient.Do(r)
+	res, err := p.client.Do(r)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}

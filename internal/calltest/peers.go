@@ -75,7 +75,7 @@ rtp_ports %d-%d
 func (p *Peer) run(t testing.TB, dir, program string, args ...string) {
 	t.Helper()
 	p.said, p.exited = &bytes.Buffer{}, make(chan error, 1)
-	p.cmd = exec.Command(program, args...) //nolint:noctx // ended by the cleanup
+	p.cmd = exec.Command(program, args...) // ended by the cleanup
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p.said, p.said
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("%s: %v; scripts/install-test-deps installs what the tests need", program, err)

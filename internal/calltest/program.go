@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,6 +45,7 @@ type Program struct {
 
 	binary string
 	args   []string
+	client *http.Client
 	cmd    *exec.Cmd
 	log    *os.File
 	exited chan error // sent to once, by the goroutine that waits for the process
@@ -54,7 +56,8 @@ func Serve(t testing.TB, binary string, args ...string) *Program {
 	t.Helper()
 	p := &Program{
 		Data: filepath.Join(t.TempDir(), "data"), binary: binary,
-		args: append([]string{"--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--drain-timeout", "10s"}, args...),
+		client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{}},
+		args:   append([]string{"--http", "127.0.0.1:0", "--sip", "127.0.0.1:0", "--drain-timeout", "10s"}, args...),
 	}
 	log, err := os.Create(filepath.Join(t.TempDir(), "serve.log"))
 	if err != nil {
@@ -72,6 +75,7 @@ func Serve(t testing.TB, binary string, args ...string) *Program {
 	})
 	p.start(t)
 	t.Cleanup(func() {
+		p.client.CloseIdleConnections()
 		if p.cmd != nil {
 			p.Stop(t)
 		}
@@ -82,7 +86,7 @@ func Serve(t testing.TB, binary string, args ...string) *Program {
 // start runs the program until it says that it is ready.
 func (p *Program) start(t testing.TB) {
 	t.Helper()
-	cmd := exec.Command(p.binary, append([]string{"serve", "--data", p.Data}, p.args...)...) //nolint:noctx // ended by Stop or Kill
+	cmd := exec.Command(p.binary, append([]string{"serve", "--data", p.Data}, p.args...)...) // ended by Stop or Kill
 	cmd.Stderr = p.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()

@@ -65,7 +65,7 @@ func (s *Service) Calls(ctx context.Context, who voice.Principal, t Target, f vo
 	f.Workspace = t.Workspace
 	var list []voice.Call
 	var next string
-	err := s.db.View(ctx, func(tx *store.Tx) (err error) {
+	err := s.db.ViewSettled(ctx, func(tx *store.Tx) (err error) {
 		if t.Channel != "" {
 			if _, err := tx.Channel(t.Workspace, t.Channel); err != nil {
 				return err
@@ -140,7 +140,7 @@ func (s *Service) find(ctx context.Context, t Target) (c voice.Call, live bool, 
 		}
 		return c, !c.Status.Terminal(), nil
 	}
-	err = s.db.View(ctx, func(tx *store.Tx) (err error) {
+	err = s.db.ViewSettled(ctx, func(tx *store.Tx) (err error) {
 		c, err = tx.Call(t.Workspace, t.Channel, t.Call)
 		return err
 	})

@@ -3,9 +3,9 @@ package control
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"tapedeck/internal/store"
 	"tapedeck/internal/voice"
@@ -100,17 +100,6 @@ func (s *Service) DeleteChannel(ctx context.Context, who voice.Principal, t Targ
 		if _, err := tx.Channel(t.Workspace, t.Channel); err != nil {
 			return err
 		}
-		running := slices.DeleteFunc(voice.CallStatuses(), voice.CallStatus.Terminal)
-		calls, _, err := tx.Calls(voice.CallFilter{
-			Workspace: t.Workspace, Channels: []voice.ChannelID{t.Channel},
-			Statuses: running, Page: voice.Page{Limit: 1},
-		})
-		if err != nil {
-			return err
-		}
-		if len(calls) > 0 {
-			return &voice.Error{Code: voice.CodeConflict, Message: "The channel has calls that have not ended: hang them up first"}
-		}
 		return tx.DeleteChannel(t.Workspace, t.Channel)
 	})
 }
@@ -130,12 +119,6 @@ func (in *ChannelChange) apply(c *voice.Channel) error {
 	c.Codecs = unique(c.Codecs)
 
 	faults := map[string][]string{}
-	if c.Number == "" {
-		faults["number"] = append(faults["number"], "is required")
-	}
-	if why := trunkFault(c.Trunk.URI); why != "" {
-		faults["trunk.uri"] = append(faults["trunk.uri"], why)
-	}
 	if in.Sources != nil {
 		c.Inbound.Sources = make([]netip.Prefix, 0, len(*in.Sources))
 		for i, text := range *in.Sources {
@@ -148,12 +131,7 @@ func (in *ChannelChange) apply(c *voice.Channel) error {
 			c.Inbound.Sources = append(c.Inbound.Sources, network)
 		}
 	}
-	if c.Inbound.Password != "" && c.Inbound.Username == "" {
-		faults["inbound.username"] = append(faults["inbound.username"], "is required with a password")
-	}
-	if c.Trunk.Password != "" && c.Trunk.Username == "" {
-		faults["trunk.username"] = append(faults["trunk.username"], "is required with a password")
-	}
+	maps.Copy(faults, c.Faults())
 	if len(faults) > 0 {
 		return voice.Invalid(faults)
 	}
@@ -190,44 +168,4 @@ func ParseNetwork(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("must be a network as 192.0.2.0/24 or 2001:db8::/32, or an address")
 	}
 	return netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
-}
-
-// trunkFault says what is wrong with a trunk's URI, "" when nothing is.
-func trunkFault(uri string) string {
-	if uri == "" {
-		return ""
-	}
-	const form = "must be sip:host or sip:host:port, with ;transport=udp or ;transport=tcp"
-	rest, found := strings.CutPrefix(uri, "sip:")
-	if !found {
-		return form
-	}
-	hostport, transport, named := strings.Cut(rest, ";transport=")
-	if named && transport != "udp" && transport != "tcp" {
-		return form
-	}
-	if !isHostPort(hostport) {
-		return form
-	}
-	return ""
-}
-
-// isHostPort accepts the hostport of RFC 3261 §25.1.
-func isHostPort(s string) bool {
-	if _, err := netip.ParseAddrPort(s); err == nil {
-		return true
-	}
-	if inner, ok := strings.CutPrefix(s, "["); ok {
-		inner, ok = strings.CutSuffix(inner, "]")
-		addr, err := netip.ParseAddr(inner)
-		return ok && err == nil && addr.Is6()
-	}
-	host, port, named := strings.Cut(s, ":")
-	if named {
-		if _, err := netip.ParseAddrPort("192.0.2.1:" + port); err != nil {
-			return false
-		}
-	}
-	return host != "" && len(host) <= 253 &&
-		strings.Trim(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 }

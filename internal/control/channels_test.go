@@ -24,18 +24,18 @@ func TestParseNetwork(t *testing.T) {
 	}
 }
 
-func TestTrunkFault(t *testing.T) {
+func TestTrunkURI(t *testing.T) {
 	for _, uri := range []string{
 		"", "sip:pbx", "sip:pbx.example.com:5060", "sip:192.0.2.1", "sip:192.0.2.1:5060;transport=tcp", "sip:[2001:db8::1]", "sip:[2001:db8::1]:5060;transport=udp",
 	} {
-		if why := trunkFault(uri); why != "" {
-			t.Errorf("%q %s", uri, why)
+		if err := (&ChannelChange{TrunkURI: &uri}).apply(&voice.Channel{Number: "1"}); err != nil {
+			t.Errorf("%q: %v", uri, err)
 		}
 	}
 	for _, uri := range []string{
 		"pbx", "sips:pbx", "tel:1", "sip:", "sip::5060", "sip:pbx:0x1", "sip:pbx:70000", "sip:a b", "sip:u@pbx", "sip:[pbx]", "sip:[::1", "sip:pbx;transport=tls", "sip:pbx;lr", "sip:pbx\r\nX: 1",
 	} {
-		if trunkFault(uri) == "" {
+		if err := (&ChannelChange{TrunkURI: &uri}).apply(&voice.Channel{Number: "1"}); err == nil {
 			t.Errorf("%q was taken", uri)
 		}
 	}

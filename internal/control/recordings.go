@@ -20,7 +20,7 @@ func (s *Service) Recordings(ctx context.Context, who voice.Principal, ws voice.
 	f.Workspace = ws
 	var list []voice.Recording
 	var next string
-	err := s.db.View(ctx, func(tx *store.Tx) (err error) {
+	err := s.db.ViewSettled(ctx, func(tx *store.Tx) (err error) {
 		list, next, err = tx.Recordings(f)
 		return err
 	})
@@ -36,7 +36,7 @@ func (s *Service) Recording(ctx context.Context, who voice.Principal, t Target) 
 }
 
 func (s *Service) recording(ctx context.Context, t Target) (r voice.Recording, err error) {
-	err = s.db.View(ctx, func(tx *store.Tx) (err error) {
+	err = s.db.ViewSettled(ctx, func(tx *store.Tx) (err error) {
 		r, err = tx.Recording(t.Workspace, t.Recording)
 		return err
 	})

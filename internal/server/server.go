@@ -98,7 +98,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 // now is the process's monotonic clock.
 func (s *Server) now() time.Duration { return time.Since(s.epoch) }
 
-func (s *Server) opened(close func() error) { s.closers = append(s.closers, close) }
+func (s *Server) opened(closer func() error) { s.closers = append(s.closers, closer) }
 
 // openStores: lock, database, blobs.
 func (s *Server) openStores(ctx context.Context) (err error) {
@@ -235,9 +235,9 @@ func (s *Server) recover(ctx context.Context) error {
 }
 
 // openDoors: the HTTP listener.
-func (s *Server) openDoors(context.Context) (err error) {
+func (s *Server) openDoors(ctx context.Context) (err error) {
 	c := s.o.Config
-	if s.listener, err = net.Listen("tcp", c.HTTP); err != nil {
+	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.HTTP); err != nil {
 		return fmt.Errorf("http cannot listen on %s: %w; give another address with --http", c.HTTP, err)
 	}
 	s.opened(func() error {

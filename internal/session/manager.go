@@ -53,9 +53,9 @@ type Manager struct {
 	draining bool
 	idle     chan struct{} // closed by the last session to end while draining
 
-	stop context.CancelFunc // makes every session hang up
-	ctx  context.Context    // done when the sessions must end; not a request's context
-	wg   sync.WaitGroup
+	closing chan struct{} // closed by Close: every session hangs up
+	close   sync.Once
+	wg      sync.WaitGroup
 }
 
 // handle is the outside view of one live call. The session goroutine writes
@@ -89,12 +89,10 @@ func New(o Options) (*Manager, error) {
 			o.Codecs = append(o.Codecs, info)
 		}
 	}
-	ctx, stop := context.WithCancel(context.Background())
 	m := &Manager{
 		o: o, log: o.Logger,
 		calls: map[voice.CallID]*handle{},
-		idle:  make(chan struct{}),
-		stop:  stop, ctx: ctx,
+		idle:  make(chan struct{}), closing: make(chan struct{}),
 	}
 	m.metrics = newMetrics(o.Registerer, m)
 	return m, nil
@@ -217,7 +215,7 @@ func (m *Manager) Close() error {
 		}
 	}
 	m.mu.Unlock()
-	m.stop()
+	m.close.Do(func() { close(m.closing) })
 	m.wg.Wait()
 	return nil
 }

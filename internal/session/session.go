@@ -42,7 +42,7 @@ func (s *session) run() {
 	defer s.m.leave()
 	defer close(s.done)
 	defer s.clock.timer.Stop()
-	stop := s.m.ctx.Done()
+	stop := s.m.closing
 	for {
 		select {
 		case <-s.inbox.bell:
@@ -139,8 +139,10 @@ func (s *session) write(what string, change func(*store.Tx) error, then func()) 
 			// must not be lost: the journal on disk covers a crash meanwhile.
 			s.m.metrics.writeFailures.Inc()
 			s.log.Error("state was not stored, trying again in a second", "what", what, "call", s.root().call.ID, "error", err)
-			if s.m.ctx.Err() != nil {
+			select {
+			case <-s.m.closing:
 				return // the server ends: the start-up reconciliation does the rest
+			default:
 			}
 			s.writing++
 			s.clock.after(time.Second, func() {

@@ -190,6 +190,22 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	return explain("read", db.raw.Path, err)
 }
 
+// settleTime is how long ViewSettled waits for the writer: a disk that hangs
+// must not hang the readers, too.
+const settleTime = time.Second
+
+// ViewSettled is View after all that was queued before has been committed, so
+// that a reader sees what it was told of. It does not wait longer than a second
+// for that; then it shows what there is.
+func (db *DB) ViewSettled(ctx context.Context, fn func(*Tx) error) error {
+	wait, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	// Whether the writer can write is not the reader's matter: what was queued
+	// has its own way to learn of it.
+	_ = db.Update(wait, func(*Tx) error { return nil })
+	return db.View(ctx, fn)
+}
+
 // Ping reports whether the database can be read.
 func (db *DB) Ping(ctx context.Context) error {
 	return db.View(ctx, func(t *Tx) error {
