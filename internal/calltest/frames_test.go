@@ -3,12 +3,7 @@ package calltest
 import (
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,49 +11,49 @@ import (
 	"tapedeck/internal/testkit"
 )
 
-// Load is a load of bridged and recorded calls, and what became of it.
-type Load struct {
+// kept is a load of bridged and recorded calls, and what became of it.
+type kept struct {
 	Wire       *callgen.LoadReport
 	Kept       uint64        // counted frames that are in the files, each once
 	Lost       uint64        // counted frames that are not
 	Misplaced  uint64        // frames on the wrong side or in another call's file
 	Moved      time.Duration // by how much a frame was off its place among the others, at worst
-	CPU        time.Duration // of the server, while all talked
-	Talk       time.Duration
 	ReadyAfter time.Duration // from the last hangup to the last file
 }
 
-// CPUPerMinute is the server's time on the processor for a minute of one call.
-func (l *Load) CPUPerMinute() time.Duration {
-	return time.Duration(float64(l.CPU) / float64(l.Wire.Connected) / l.Talk.Minutes())
-}
-
 // String is the result for a log.
-func (l *Load) String() string {
+func (l *kept) String() string {
 	w := l.Wire
 	return fmt.Sprintf("%d of %d calls; %d frames sent, %d lost, %d twice, %d out of order, %d of others, %d unmarked; "+
 		"one way p50 %v, p99 %v, p99.9 %v, worst %v (generator late by %v at worst); "+
-		"files: %d frames kept, %d lost, %d misplaced, %v moved, all there after %v; processor %v per call-minute",
+		"files: %d frames kept, %d lost, %d misplaced, %v moved, all there after %v",
 		w.Connected, w.Calls, w.Sent, w.Lost, w.Duplicate, w.Reordered, w.CrossTalk, w.Unmarked,
 		w.Latency.Quantile(0.5), w.Latency.Quantile(0.99), w.Latency.Quantile(0.999), w.Latency.Max(), w.Late,
-		l.Kept, l.Lost, l.Misplaced, l.Moved, l.ReadyAfter.Round(time.Millisecond), l.CPUPerMinute().Round(10*time.Microsecond))
+		l.Kept, l.Lost, l.Misplaced, l.Moved, l.ReadyAfter.Round(time.Millisecond))
 }
 
-// RunLoad makes calls through the server's inline recorder, and reads every
+// Every frame of a dozen calls comes out at the other end and is in the file of
+// its call, on its side, in its place.
+func TestEveryFrameIsKept(t *testing.T) {
+	testkit.Timeout(t, 3*time.Minute)
+	l := runLoad(t, Serve(t, Build(t)), 12, 3*time.Second)
+	t.Log(l)
+	if w := l.Wire; w.Connected != w.Calls || w.Lost != 0 || w.Duplicate != 0 || w.CrossTalk != 0 || w.Unmarked != 0 {
+		t.Error("the relay did not bring every frame, once, to its party")
+	}
+	if l.Lost != 0 || l.Misplaced != 0 || l.Moved != 0 || l.Kept != l.Wire.Sent {
+		t.Error("the files do not hold every frame in its place")
+	}
+}
+
+// runLoad makes calls through the server's inline recorder, and reads every
 // frame again in the files.
-func RunLoad(t testing.TB, p *Program, calls int, talk time.Duration) *Load {
+func runLoad(t testing.TB, p *Program, calls int, talk time.Duration) *kept {
 	t.Helper()
-	out := &Load{Talk: talk}
+	out := &kept{}
 	l, err := callgen.NewLoad(callgen.LoadOptions{
 		Calls: calls, Talk: talk,
 		Dial: func(i int) string { return "sip:" + callgen.LoadNumber(i) + "@" + p.SIP },
-		Talking: func(on bool) {
-			if used := CPUTime(t, p.PID()); on {
-				out.CPU = used
-			} else {
-				out.CPU = used - out.CPU
-			}
-		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +97,7 @@ func (p *Program) allRecordings(t testing.TB) []Recording {
 
 // check reads the stamps of a file: which call's it is, what is missing, what is
 // on the wrong side, and whether all frames are in line.
-func (l *Load) check(t testing.TB, a Audio, id string) {
+func (l *kept) check(t testing.TB, a Audio, id string) {
 	t.Helper()
 	if len(a.Sides) != 2 {
 		t.Fatalf("recording %s has %d sides", id, len(a.Sides))
@@ -140,57 +135,4 @@ func (l *Load) check(t testing.TB, a Audio, id string) {
 			l.Moved = max(l.Moved, off.Abs())
 		}
 	}
-}
-
-// CPUTime is how much time a process has spent on processors so far.
-func CPUTime(t testing.TB, pid int) time.Duration {
-	t.Helper()
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The name, in parentheses, may hold anything; fields 14 and 15 are user and
-	// system time in hundredths of a second (proc(5)).
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
-	ticks := 0
-	for _, f := range fields[11:13] {
-		n, err := strconv.Atoi(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
-}
-
-// OnOneCore is the program, to be run on the machine's first core alone; the
-// caller leaves that core to it.
-func OnOneCore(t testing.TB, binary string) string {
-	t.Helper()
-	script := filepath.Join(t.TempDir(), "tapedeck-on-one-core")
-	text := "#!/bin/sh\nexec taskset -c 0 " + binary + " \"$@\"\n"
-	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	others := "1-" + strconv.Itoa(cores(t)-1)
-	cmd := exec.CommandContext(t.Context(), "taskset", "-a", "-c", "-p", others, strconv.Itoa(os.Getpid()))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("taskset: %v\n%s", err, out)
-	}
-	return script
-}
-
-// cores is how many there are, whatever this process is pinned to.
-func cores(t testing.TB) int {
-	t.Helper()
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := strings.Count("\n"+string(text), "\nprocessor")
-	if n < 2 {
-		t.Fatal("the server gets one core, and the parties need another: this machine has one")
-	}
-	return n
 }
