@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -349,6 +348,22 @@ func TestNobodyAtHome(t *testing.T) {
 	must(t, <-done)
 }
 
+// TestCallToItself: both ends of a call on one agent, as when a channel dials a number
+// of its own node.
+func TestCallToItself(t *testing.T) {
+	both(t, func(t *testing.T, transport string) {
+		a := run(t, Options{})
+		out, in := connect(t, a, a, transport)
+		must(t, in.Reoffer([]byte(offer)))
+		want[Offered](t, out)
+		must(t, out.AcceptOffer([]byte(reply2)))
+		want[Reanswered](t, in)
+		must(t, out.Hangup(0))
+		ended(t, out, Local, 200, 16)
+		ended(t, in, Remote, 200, 16)
+	})
+}
+
 // TestBindLater: events since the INVITE are kept, in order.
 func TestBindLater(t *testing.T) {
 	guard(t)
@@ -391,90 +406,4 @@ func TestFaultTakesDownItsOwnCallOnly(t *testing.T) {
 	}
 	must(t, in.Hangup(0))
 	ended(t, out, Remote, 200, 16)
-}
-
-// TestManyCalls: two hundred at once, each with a re-INVITE right behind the ACK, in
-// order on both ends.
-func TestManyCalls(t *testing.T) {
-	both(t, func(t *testing.T, transport string) {
-		const n = 200
-		a, b := run(t, Options{T1: 500 * time.Millisecond}), run(t, Options{T1: 500 * time.Millisecond})
-		done := make(chan string, 2*n)
-		go func() {
-			for range n {
-				in := <-b.calls
-				go func() { done <- callee(in) }()
-			}
-		}()
-		for i := range n {
-			out := a.dial(t, uri(b, transport), func(o *InviteOptions) { o.From = strconv.Itoa(i) })
-			go func() { done <- callerScript(out) }()
-		}
-		for range 2 * n {
-			if bad := testkit.Receive(t, 30*time.Second, done); bad != "" {
-				t.Error(bad)
-			}
-		}
-	})
-}
-
-// callee answers, takes the re-INVITE, and waits for the end. It gives what went wrong.
-func callee(l *leg) string {
-	if err := l.Answer([]byte(reply2)); err != nil {
-		return err.Error()
-	}
-	if e, ok := (<-l.events).(Confirmed); !ok {
-		return "callee: no Confirmed first but " + kind(e)
-	}
-	e := <-l.events
-	if _, ok := e.(Offered); !ok {
-		return "callee: no Offered but " + kind(e)
-	}
-	if err := l.AcceptOffer([]byte(reply2)); err != nil {
-		return err.Error()
-	}
-	if e := <-l.events; kind(e) != "Ended" {
-		return "callee: no Ended but " + kind(e)
-	}
-	return ""
-}
-
-func callerScript(l *leg) string {
-	e := <-l.events
-	if _, ok := e.(Answered); !ok {
-		return "caller: no Answered but " + kind(e)
-	}
-	if err := l.Reoffer([]byte(offer)); err != nil {
-		return err.Error()
-	}
-	if e := <-l.events; kind(e) != "Reanswered" {
-		return "caller: no Reanswered but " + kind(e)
-	}
-	if err := l.Hangup(0); err != nil {
-		return err.Error()
-	}
-	if e := <-l.events; kind(e) != "Ended" {
-		return "caller: no Ended but " + kind(e)
-	}
-	return ""
-}
-
-func kind(e Event) string {
-	switch e.(type) {
-	case Ringing:
-		return "Ringing"
-	case Answered:
-		return "Answered"
-	case Confirmed:
-		return "Confirmed"
-	case Offered:
-		return "Offered"
-	case Reanswered:
-		return "Reanswered"
-	case ReofferFailed:
-		return "ReofferFailed"
-	case Ended:
-		return "Ended"
-	}
-	return "nothing"
 }

@@ -243,6 +243,23 @@ func (d *Dialog) end(e Ended) {
 	if !d.dead {
 		d.after(64*d.a.o.T1, d.forget)
 	}
+	d.slim()
+}
+
+// slim lets go of what a dialog that only lingers does not need: at hundreds of calls a
+// second thousands of them linger.
+func (d *Dialog) slim() {
+	d.offer, d.heard, d.sdp, d.wantOffer = nil, nil, nil, nil
+	for _, v := range d.invites {
+		if v.code >= 200 {
+			v.req = nil // its response is written
+		}
+	}
+	for _, c := range d.calls {
+		if c.final {
+			c.wire, c.o.sdp, c.o.lines = nil, nil, nil
+		}
+	}
 }
 
 // forget lets go of a dialog that nobody can still ask for.

@@ -66,7 +66,7 @@ func settled(t *testing.T, a *Agent) {
 // parser, our reading of headers, and the dialogs behind.
 func FuzzDatagram(f *testing.F) {
 	a, from := sink(f)
-	p := siptest.NewCaller(&siptest.Peer{}, a.Addr(), "seed")
+	p := siptest.NewCaller(siptest.New(f, a.Addr()), a.Addr(), "seed")
 	f.Add([]byte(p.Request("INVITE", offer, "Supported: timer, 100rel", "Session-Expires: 90;refresher=uac", "Record-Route: <sip:a;lr>, <sip:b>")))
 	f.Add([]byte(p.Request("CANCEL", "", `Reason: Q.850;cause=16;text="x"`)))
 	f.Add([]byte(p.Request("OPTIONS", "")))

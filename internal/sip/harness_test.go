@@ -60,7 +60,7 @@ func run(t testing.TB, o Options) *node {
 		}
 	}
 	o.Registerer = n.reg
-	if testing.Verbose() && o.Logger == nil {
+	if _, ok := t.(*testing.T); ok && testing.Verbose() && o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	a, err := New(o)

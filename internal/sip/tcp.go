@@ -15,8 +15,8 @@ import (
 
 // Limits of a TCP connection.
 const (
-	writeQueue   = 256              // messages that wait for a slow reader
-	writeTimeout = 10 * time.Second // for one message
+	writeQueue   = 8 << 20          // bytes that wait for a slow reader: seconds of a trunk's burst
+	writeTimeout = 10 * time.Second // for what waits at one time
 	idleTimeout  = time.Hour        // longer than a session timer's interval
 	partTimeout  = 32 * time.Second // between two pieces of one message
 	dialTimeout  = 5 * time.Second
@@ -48,10 +48,13 @@ type conn struct {
 	t    *conns
 	c    net.Conn
 	at   netip.AddrPort
-	out  chan []byte   // sent by anybody, never closed; full means that the peer does not read
+	wake chan struct{} // one token: there is something in out; sent by anybody, never closed
 	done chan struct{} // closed by shut
 
 	mu     sync.Mutex
+	out    [][]byte // messages to write, in order
+	size   int      // bytes of them, and of those being written
+	last   bool     // when out is written, the connection ends
 	broken bool
 	users  map[*Dialog]struct{} // dialogs to tell when the connection breaks
 }
@@ -63,7 +66,7 @@ func (t *conns) add(nc net.Conn) (*conn, error) {
 		return nil, fmt.Errorf("sip: address of a TCP peer %q: %w", nc.RemoteAddr(), err)
 	}
 	at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-	c := &conn{t: t, c: nc, at: at, out: make(chan []byte, writeQueue), done: make(chan struct{}), users: make(map[*Dialog]struct{})}
+	c := &conn{t: t, c: nc, at: at, wake: make(chan struct{}, 1), done: make(chan struct{}), users: make(map[*Dialog]struct{})}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -169,26 +172,36 @@ func (t *conns) close() {
 
 // finish tells the writer to send what is queued and then to end the connection.
 func (c *conn) finish() {
+	c.mu.Lock()
+	c.last = true
+	c.mu.Unlock()
+	c.rouse()
+}
+
+func (c *conn) rouse() {
 	select {
-	case c.out <- nil:
-	default: // the queue is full, the peer does not read
+	case c.wake <- struct{}{}:
+	default: // the writer will look anyway
 	}
 }
 
 // send queues one message for the writer.
 func (c *conn) send(b []byte) error {
-	select {
-	case <-c.done:
+	c.mu.Lock()
+	switch {
+	case c.broken || c.last:
+		c.mu.Unlock()
 		return fmt.Errorf("%w: the TCP connection to %s is closed", ErrTransport, c.at)
-	default:
-	}
-	select {
-	case c.out <- b:
-		return nil
-	default:
+	case c.size+len(b) > writeQueue:
+		c.mu.Unlock()
 		c.shut()
 		return fmt.Errorf("%w: %s does not read its TCP connection", ErrTransport, c.at)
 	}
+	c.out = append(c.out, b)
+	c.size += len(b)
+	c.mu.Unlock()
+	c.rouse()
+	return nil
 }
 
 // alive tells whether the connection can still be used.
@@ -245,16 +258,26 @@ func (c *conn) write() {
 		select {
 		case <-c.done:
 			return
-		case b := <-c.out:
-			if b == nil {
-				return
-			}
+		case <-c.wake:
+		}
+		c.mu.Lock()
+		batch, last := net.Buffers(c.out), c.last
+		c.out = nil
+		c.mu.Unlock()
+		if len(batch) > 0 {
 			if err := c.c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 				return
 			}
-			if _, err := c.c.Write(b); err != nil {
+			n, err := batch.WriteTo(c.c)
+			if err != nil {
 				return
 			}
+			c.mu.Lock()
+			c.size -= int(n)
+			c.mu.Unlock()
+		}
+		if last {
+			return
 		}
 	}
 }
