@@ -1,0 +1,357 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"tapedeck/internal/archive"
+	"tapedeck/internal/blob"
+	"tapedeck/internal/blob/fileblob"
+	"tapedeck/internal/jobs"
+	"tapedeck/internal/journal"
+	"tapedeck/internal/recorder"
+	"tapedeck/internal/store"
+	"tapedeck/internal/testkit"
+	"tapedeck/internal/voice"
+	"tapedeck/internal/wav"
+)
+
+// rig is a publisher over real stores in a temporary directory.
+type rig struct {
+	*Publisher
+	dir     string // of the journals
+	storage string
+	call    voice.Call
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	testkit.Timeout(t, time.Minute)
+	root := t.TempDir()
+	r := &rig{dir: filepath.Join(root, "journals"), storage: filepath.Join(root, "recordings")}
+	db, err := store.Open(t.Context(), store.Options{URL: filepath.Join(root, "db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	driver, err := fileblob.New(fileblob.Options{Dir: r.storage})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket := blob.New(driver)
+	kept, err := archive.New(archive.Options{Bucket: bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := recorder.New(recorder.Options{Dir: r.dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(rec.Close(), bucket.Close(), db.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	if r.Publisher, err = New(Options{
+		DB: db, Recorder: rec, Archive: kept, WorkDir: filepath.Join(root, "work"), KeepJournal: time.Hour, Software: "test",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC()
+	r.call = voice.Call{
+		ID: voice.CallID(store.NewID()), Workspace: voice.WorkspaceID(store.NewID()), Channel: voice.ChannelID(store.NewID()),
+		From: "1", To: "2", Direction: voice.Incoming, Type: voice.CallPSTN, Status: voice.CallOngoing, CreatedAt: now, UpdatedAt: now,
+	}
+	r.update(t, func(tx *store.Tx) error {
+		if err := tx.InsertWorkspace(voice.Workspace{ID: r.call.Workspace, Name: "w", CreatedAt: now, UpdatedAt: now}); err != nil {
+			return err
+		}
+		if err := tx.InsertChannel(voice.Channel{ID: r.call.Channel, Workspace: r.call.Workspace, Number: "2", CreatedAt: now, UpdatedAt: now}); err != nil {
+			return err
+		}
+		return tx.PutCall(r.call)
+	})
+	return r
+}
+
+func (r *rig) update(t *testing.T, fn func(*store.Tx) error) {
+	t.Helper()
+	if err := r.o.DB.Update(context.WithoutCancel(t.Context()), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// row stores a recording in a status.
+func (r *rig) row(t *testing.T, status voice.RecordingStatus) voice.Recording {
+	t.Helper()
+	now := time.Now().UTC()
+	rec := voice.Recording{
+		ID: voice.RecordingID(store.NewID()), Workspace: r.call.Workspace, Channel: r.call.Channel, Call: r.call.ID,
+		Status: status, Origin: voice.OriginCommandRecordCall, Stereo: true, MaxLength: time.Hour,
+		Direction: voice.Incoming, From: "1", To: "2", CreatedAt: now, UpdatedAt: now,
+	}
+	r.update(t, func(tx *store.Tx) error { return tx.PutRecording(rec) })
+	return rec
+}
+
+func (r *rig) load(t *testing.T, id voice.RecordingID) voice.Recording {
+	t.Helper()
+	var rec voice.Recording
+	err := r.o.DB.View(t.Context(), func(tx *store.Tx) (err error) {
+		rec, err = tx.RecordingByID(id)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec
+}
+
+// stage says how far a journal got.
+type stage int
+
+const (
+	opened stage = iota
+	begun
+	stopped
+)
+
+// journal writes one second of a journal, up to a stage.
+func (r *rig) journal(t *testing.T, id voice.RecordingID, upTo stage) {
+	t.Helper()
+	wall := time.Now().Add(-time.Minute)
+	w, err := journal.Create(r.o.Recorder.Path(id), journal.Header{
+		Recording: string(id), Workspace: string(r.call.Workspace), Channel: string(r.call.Channel), Call: string(r.call.ID),
+		Stereo: true, MaxLength: time.Hour, SampleRate: 8000, Wall: wall,
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	track := uint16(0)
+	errs := []error{w.Control(journal.Entry{Kind: journal.KindTrackOpened, Track: track, Detail: journal.Detail{
+		Call: string(r.call.ID), Party: "1", Role: "caller", Codecs: []journal.Codec{{PT: 0, Name: "PCMU", ClockRate: 8000}},
+	}})}
+	if upTo >= begun {
+		errs = append(errs, w.Control(journal.Entry{Kind: journal.KindBegin, Detail: journal.Detail{Wall: wall}}))
+		for i := range 50 {
+			at := time.Duration(i+1) * 20 * time.Millisecond
+			errs = append(errs, w.Packet(at, track, &journal.Packet{Seq: uint16(i), Time: uint32(160 * i), SSRC: 7, Payload: bytes.Repeat([]byte{0x40}, 160)}))
+		}
+	}
+	if upTo >= stopped {
+		errs = append(errs, w.Control(journal.Entry{Kind: journal.KindStop, At: time.Second, Detail: journal.Detail{
+			Cause: string(voice.EndCallEnded), Offset: time.Second, Wall: wall,
+		}}))
+	}
+	if err := errors.Join(append(errs, w.Flush(), w.Sync(), w.Close())...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *rig) job(rec voice.Recording) store.Job {
+	return store.Job{ID: store.NewID(), Kind: voice.JobPublish, Ref: rec.Ref(), RunAt: time.Now()}
+}
+
+func TestPublishTwiceGivesOneFile(t *testing.T) {
+	r := newRig(t)
+	rec := r.row(t, voice.RecordingCompleted)
+	r.journal(t, rec.ID, stopped)
+	for range 2 {
+		if err := r.Publish(t.Context(), r.job(rec)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := r.load(t, rec.ID)
+	if got.Status != voice.RecordingAvailable || got.Duration != time.Second || len(got.Channels) == 0 || got.File == "" || got.Receipt == "" {
+		t.Fatalf("recording is %+v", got)
+	}
+	f, info, err := r.o.Archive.Open(t.Context(), got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	w, err := wav.NewReader(f)
+	if err != nil || w.Frames() != 8000 || info.Size != got.Size {
+		t.Fatalf("file has %d frames, %d bytes: %v; the row says %d", w.Frames(), info.Size, err, got.Size)
+	}
+	if left, err := filepath.Glob(filepath.Join(r.o.WorkDir, "*")); err != nil || len(left) > 0 {
+		t.Errorf("left in the work directory: %v, %v", left, err)
+	}
+}
+
+func TestPublishWithoutAReadableJournalFails(t *testing.T) {
+	for name, damage := range map[string]func(path string) error{
+		"missing": os.Remove,
+		"junk":    func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("junk"), 999), 0o600) },
+		"empty":   func(path string) error { return os.Truncate(path, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			rec := r.row(t, voice.RecordingCompleted)
+			r.journal(t, rec.ID, stopped)
+			if err := damage(r.o.Recorder.Path(rec.ID)); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Publish(t.Context(), r.job(rec)); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.load(t, rec.ID); got.Status != voice.RecordingFailed || got.Problem == "" {
+				t.Fatalf("recording is %s, problem %q", got.Status, got.Problem)
+			}
+		})
+	}
+}
+
+// A storage that is away is no reason to give a recording up.
+func TestPublishIsTriedAgainWhenStorageIsAway(t *testing.T) {
+	r := newRig(t)
+	rec := r.row(t, voice.RecordingCompleted)
+	r.journal(t, rec.ID, stopped)
+	if err := os.RemoveAll(r.storage); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(r.storage, nil, 0o600); err != nil { // a file where the folder was
+		t.Fatal(err)
+	}
+	if err := r.Publish(t.Context(), r.job(rec)); err == nil {
+		t.Fatal("published without a storage")
+	}
+	if got := r.load(t, rec.ID); got.Status != voice.RecordingCompleted {
+		t.Fatalf("recording is %s, want completed", got.Status)
+	}
+}
+
+func TestRecoverEndsEveryRecording(t *testing.T) {
+	none := stage(-1)
+	for _, c := range []struct {
+		name    string
+		status  voice.RecordingStatus
+		journal stage
+		want    voice.RecordingStatus // after the job that follows
+		cause   voice.EndCause
+	}{
+		{"crash before the answer", voice.RecordingAccepted, opened, voice.RecordingAbsent, voice.EndNodeLost},
+		{"crash before the row heard of the beginning", voice.RecordingAccepted, begun, voice.RecordingAvailable, voice.EndNodeLost},
+		{"crash in the middle", voice.RecordingOngoing, begun, voice.RecordingAvailable, voice.EndNodeLost},
+		{"crash while paused", voice.RecordingPaused, begun, voice.RecordingAvailable, voice.EndNodeLost},
+		{"crash between the stop and the row", voice.RecordingOngoing, stopped, voice.RecordingAvailable, voice.EndNodeLost},
+		{"crash before the file was made", voice.RecordingCompleted, stopped, voice.RecordingAvailable, voice.EndNodeLost},
+		{"journal never made", voice.RecordingAccepted, none, voice.RecordingAbsent, voice.EndNodeLost},
+		{"journal gone", voice.RecordingOngoing, none, voice.RecordingFailed, voice.EndNodeLost},
+		{"begin never reached the disk", voice.RecordingOngoing, opened, voice.RecordingAbsent, voice.EndNodeLost},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			rec := r.row(t, c.status)
+			if c.journal != none {
+				r.journal(t, rec.ID, c.journal)
+			}
+			if err := r.Recover(t.Context(), r.dir); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.load(t, rec.ID); got.Status != voice.RecordingFailed {
+				if err := r.Publish(t.Context(), r.job(rec)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := r.load(t, rec.ID)
+			if got.Status != c.want || got.EndCause != c.cause || got.EndedAt.IsZero() {
+				t.Fatalf("recording is %s (%s), ended %v; want %s (%s)", got.Status, got.EndCause, got.EndedAt, c.want, c.cause)
+			}
+			if c.want == voice.RecordingAvailable && got.Duration != time.Second {
+				t.Errorf("file is %v long, want 1 s", got.Duration)
+			}
+			if err := r.Recover(t.Context(), r.dir); err != nil { // again changes nothing
+				t.Fatal(err)
+			}
+			if again := r.load(t, rec.ID); again.Status != got.Status || again.EndCause != got.EndCause {
+				t.Errorf("a second recovery made it %s (%s)", again.Status, again.EndCause)
+			}
+		})
+	}
+}
+
+// A journal whose row was never committed is adopted: what was recorded is not
+// thrown away.
+func TestRecoverAdoptsAJournalWithoutARow(t *testing.T) {
+	r := newRig(t)
+	id := voice.RecordingID(store.NewID())
+	r.journal(t, id, begun)
+	if err := r.Recover(t.Context(), r.dir); err != nil {
+		t.Fatal(err)
+	}
+	rec := r.load(t, id)
+	if rec.Status != voice.RecordingCompleted || rec.Call != r.call.ID || !rec.Stereo || rec.From != "1" {
+		t.Fatalf("adopted as %+v", rec)
+	}
+	if err := r.Publish(t.Context(), r.job(rec)); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.load(t, id); got.Status != voice.RecordingAvailable {
+		t.Fatalf("recording is %s", got.Status)
+	}
+}
+
+func TestSweepDeletesOnlyWhatIsSafe(t *testing.T) {
+	for status, gone := range map[voice.RecordingStatus]bool{
+		voice.RecordingAvailable: true, voice.RecordingAbsent: true, voice.RecordingFailed: false, voice.RecordingCompleted: false,
+	} {
+		t.Run(string(status), func(t *testing.T) {
+			r := newRig(t)
+			rec := r.row(t, status)
+			r.journal(t, rec.ID, stopped)
+			err := r.Sweep(t.Context(), r.job(rec))
+			_, stat := os.Stat(r.o.Recorder.Path(rec.ID))
+			if errors.Is(stat, fs.ErrNotExist) != gone || (err == nil) != gone {
+				t.Fatalf("sweep of a recording that is %s: %v; journal: %v", status, err, stat)
+			}
+		})
+	}
+}
+
+func TestLive(t *testing.T) {
+	r := newRig(t)
+	rec := r.row(t, voice.RecordingOngoing)
+	if _, err := r.Live(t.Context(), rec); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("without a journal: %v", err)
+	}
+	r.journal(t, rec.ID, begun)
+	f, err := r.Live(t.Context(), rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := wav.NewReader(f)
+	if err != nil || w.Frames() != 8000 {
+		t.Fatalf("%v; %d frames", err, w.Frames())
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(r.o.WorkDir, "*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestAJobForNothingIsGivenUp(t *testing.T) {
+	r := newRig(t)
+	for _, ref := range []string{"", "x", string(r.call.Workspace) + "/" + store.NewID()} {
+		if err := r.Publish(t.Context(), store.Job{Kind: voice.JobPublish, Ref: ref}); !isPermanent(err) {
+			t.Errorf("job for %q: %v, want a permanent error", ref, err)
+		}
+	}
+}
+
+// isPermanent reports whether the runner will give the job up.
+func isPermanent(err error) bool {
+	return reflect.TypeOf(err) == reflect.TypeOf(jobs.Permanent(errors.New("")))
+}
