@@ -161,3 +161,11 @@ func FailToServe(t testing.TB, binary string, args ...string) string {
 	}
 	return said.String()
 }
+
+// run runs a program that must succeed.
+func run(t testing.TB, program string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", program, err, out)
+	}
+}
