@@ -55,7 +55,7 @@ func TestRun(t *testing.T) {
 // wrong with it is said.
 func TestJudgeFindsEveryFault(t *testing.T) {
 	good := func() *Result {
-		r := &Result{Length: time.Second, Truth: time.Second, Hash: "h"}
+		r := &Result{Length: time.Second, Shortest: time.Second, Longest: time.Second, Hash: "h"}
 		r.Recording.SHA256, r.Receipt.File.SHA256, r.Receipt.Complete = "h", "h", true
 		r.Receipt.Tracks = []client.TrackReceipt{{Received: 50}, {Received: 50}}
 		for i := range r.Sides {

@@ -22,17 +22,18 @@ func (s *stage) perform(ctx context.Context) (*Result, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, err
 	}
-	recordFrom := time.Now()
+	asked := time.Now()
 	var err error
 	s.recording, err = s.api.Record(ctx, s.boot.Channel, s.call.ID, voice.RecordCall{Stereo: true})
 	if err != nil {
 		return nil, err
 	}
+	accepted := time.Now()
 	r := &Result{Conversation: s.o.Conversation, Ready: s.ready, said: s.talk.said()}
 	if r.began, err = s.converse(ctx); err != nil {
 		return nil, err
 	}
-	hungUp := time.Now()
+	hangup := time.Now()
 	if err := s.caller.Hangup(); err != nil {
 		return nil, err
 	}
@@ -41,10 +42,14 @@ func (s *stage) perform(ctx context.Context) (*Result, error) {
 			return nil, err
 		}
 	}
+	ended := time.Now()
+	// The recording began while its command was under way, and ended while the
+	// hangup was.
+	r.Shortest, r.Longest = hangup.Sub(accepted), ended.Sub(asked)
 	if r.Recording, err = s.api.Finished(ctx, s.recording); err != nil {
 		return nil, err
 	}
-	r.AvailableAfter, r.Truth = time.Since(hungUp), hungUp.Sub(recordFrom)
+	r.AvailableAfter = time.Since(hangup)
 	return r, s.fetch(ctx, r)
 }
 

@@ -16,8 +16,8 @@ func (r *Result) Print(w io.Writer) {
 	line("server", "http %s, sip %s", r.Ready.HTTP, r.Ready.SIP)
 	line("call", "caller %s → server → callee %s, conversation %q", callerName, calleeName, r.Conversation)
 	line("recording", "%s", r.Path)
-	line("length", "%.3f s, %d Hz, 2 channels; from command to hangup %.3f s; there %d ms after the hangup",
-		r.Length.Seconds(), r.rate, r.Truth.Seconds(), r.AvailableAfter.Milliseconds())
+	line("length", "%.3f s, %d Hz, 2 channels; from command to hangup %.3f to %.3f s; there %d ms after the hangup",
+		r.Length.Seconds(), r.rate, r.Shortest.Seconds(), r.Longest.Seconds(), r.AvailableAfter.Milliseconds())
 	for i, s := range r.Sides {
 		line([2]string{"left", "right"}[i], "%s, %.1f dBFS RMS, %.1f dBFS peak; correlation with what was said %.4f; cross-talk %s",
 			s.Name, s.Level.RMS, s.Level.Peak, s.Correlation, decibel(s.CrossTalk))

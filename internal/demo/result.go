@@ -22,7 +22,7 @@ const (
 	minCorrelation = 0.99                  // of each side with what its party said, after alignment
 	maxCrossTalk   = -60.0                 // dB, of the other party against the own one
 	maxOffset      = time.Millisecond      // between sides that began to speak together
-	maxLength      = 20 * time.Millisecond // between the file and the time from command to hangup
+	maxLength      = 20 * time.Millisecond // beyond the time from command to hangup
 	maxAvailable   = 5 * time.Second       // from hangup to file; the aim is one second, a busy machine is no failure
 )
 
@@ -45,12 +45,12 @@ type Result struct {
 	Recording    client.Recording
 	Receipt      client.Receipt
 
-	AvailableAfter time.Duration // from the hangup
-	Truth          time.Duration // from the command to record to the hangup
-	Length         time.Duration // of the file
-	Offset         time.Duration // between left and right, that should not be there
-	Sides          [2]Side       // left, right
-	Hash           string        // SHA-256 of the file as it was fetched
+	AvailableAfter    time.Duration // from the hangup
+	Shortest, Longest time.Duration // from the command to record to the hangup: between these
+	Length            time.Duration // of the file
+	Offset            time.Duration // between left and right, that should not be there
+	Sides             [2]Side       // left, right
+	Hash              string        // SHA-256 of the file as it was fetched
 
 	wav   []byte
 	lanes [2][]int16
@@ -111,7 +111,8 @@ func (r *Result) Judge() error {
 		fault(math.IsInf(s.Level.RMS, -1), "the %s's side is silent", s.Name)
 	}
 	fault(r.Offset.Abs() > maxOffset, "the sides are %s apart, %s is allowed", r.Offset, maxOffset)
-	fault((r.Length-r.Truth).Abs() > maxLength, "the file is %s long, the call was recorded for %s", r.Length, r.Truth)
+	fault(r.Length < r.Shortest-maxLength || r.Length > r.Longest+maxLength,
+		"the file is %s long, the call was recorded for %s to %s", r.Length, r.Shortest, r.Longest)
 	fault(r.AvailableAfter > maxAvailable, "the file was there %s after the hangup, %s is allowed", r.AvailableAfter, maxAvailable)
 	fault(r.Hash != r.Recording.SHA256 || r.Hash != r.Receipt.File.SHA256, "the file is not the one of the receipt: its hash is %s", r.Hash)
 	fault(!r.Receipt.Complete, "the receipt says that the recording is not complete")
