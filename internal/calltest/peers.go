@@ -2,6 +2,7 @@ package calltest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -75,7 +76,8 @@ rtp_ports %d-%d
 func (p *Peer) run(t testing.TB, dir, program string, args ...string) {
 	t.Helper()
 	p.said, p.exited = &bytes.Buffer{}, make(chan error, 1)
-	p.cmd = exec.Command(program, args...) // ended by the cleanup
+	// Ended by the cleanup: the test's context ends before it.
+	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p.said, p.said
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("%s: %v; scripts/install-test-deps installs what the tests need", program, err)

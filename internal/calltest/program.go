@@ -2,6 +2,7 @@ package calltest
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -86,9 +87,10 @@ func Serve(t testing.TB, binary string, args ...string) *Program {
 // start runs the program until it says that it is ready.
 func (p *Program) start(t testing.TB) {
 	t.Helper()
-	cmd := exec.Command(p.binary, append([]string{"serve", "--data", p.Data}, p.args...)...) // ended by Stop or Kill
+	// Ended by Stop or Kill, which a cleanup calls: the test's context ends before it.
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), p.binary, append([]string{"serve", "--data", p.Data}, p.args...)...)
 	cmd.Stderr = p.log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = endsWithParent()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
