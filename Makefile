@@ -13,7 +13,7 @@ BENCH ?= .
 CALLS := ./internal/calltest/...
 UNITS = $(shell $(GO) list ./... | grep -v /internal/calltest)
 
-.PHONY: help build generate lint test scenario fuzz bench cover check deps
+.PHONY: help build generate lint test scenario fuzz bench load cover check deps
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,7 +39,10 @@ fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz
 
 bench: ## benchmarks matching BENCH
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(UNITS)
+
+load: ## LOAD_CALLS (200) bridged and recorded calls on one core for LOAD_TALK (60) seconds
+	taskset -c 1-$$(($$(nproc) - 1)) $(GO) test -run '^$$' -bench RecordedCalls -benchtime 1x -timeout 30m ./internal/calltest
 
 cover: deps ## statement coverage of all packages by all tests
 	$(GO) test -timeout 20m -p 1 -coverpkg=./... -coverprofile=coverage.txt ./... | grep -v 'no test files'
