@@ -65,8 +65,10 @@ func (b *Playback) Began() (time.Duration, bool) {
 	}
 }
 
-// Play says something from the next frame on, in place of what is being said.
-func (p *Party) Play(s Source) *Playback { return p.PlayAt(0, s) }
+// Play says something from the next frame on, in place of what is being said. A
+// frame that is overdue on a busy machine is not the next one: by its timestamp
+// it is older than this call.
+func (p *Party) Play(s Source) *Playback { return p.PlayAt(p.e.now(), s) }
 
 // PlayAt says something from the first frame on that is due at or after a time,
 // in place of what is being said. Parties of one clock that are given the same
