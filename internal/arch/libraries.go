@@ -19,7 +19,7 @@ func Libraries() []Library {
 		{Module: "github.com/schollz/progressbar", Homes: []string{"cmd/tapedeck", "demo"}, Why: "progress of the demo"},
 		{Module: "github.com/knadh/koanf", Homes: []string{"config"}, Why: "settings from file and environment"},
 		{Module: "gopkg.in/yaml.v3", Homes: []string{"api"}, Why: "the contract as YAML"},
-		{Module: "github.com/emiago/sipgo", Homes: []string{"sip"}, Why: "SIP messages, transports, transactions"},
+		{Module: "github.com/emiago/sipgo", Homes: []string{"sip"}, Why: "SIP parser and message model"},
 		{Module: "github.com/pion/rtp", Homes: []string{"rtp"}, Why: "RTP headers"},
 		{Module: "github.com/pion/rtcp", Homes: []string{"rtp"}, Why: "RTCP packets"},
 		{Module: "github.com/pion/sdp", Homes: []string{"sdp"}, Why: "session descriptions"},
