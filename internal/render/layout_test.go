@@ -22,6 +22,11 @@ func TestPauseIsSilence(t *testing.T) {
 	if r.sides[0][to] == 0 && r.sides[0][to+1] == 0 && r.sides[0][to+2] == 0 {
 		t.Error("what was said after the pause is missing")
 	}
+	for _, track := range r.receipt.Tracks {
+		if track.Lost != 0 {
+			t.Errorf("%d packets of the pause are called lost", track.Lost)
+		}
+	}
 	p := r.receipt.Pauses
 	if len(p) != 1 || p[0] != (PauseSpan{StartMs: 4007, EndMs: 6003, Sample: from, Length: to - from, Behavior: voice.PauseSilence}) {
 		t.Errorf("%+v", p)

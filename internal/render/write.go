@@ -153,6 +153,12 @@ func (r *renderer) run(ctx context.Context) error {
 			return
 		}
 		r.facts.add(e)
+		switch e.Kind {
+		case journal.KindPaused, journal.KindResumed, journal.KindGap:
+			for _, v := range r.voices {
+				v.placer.Withheld()
+			}
+		}
 		v := r.byNum[e.Track]
 		if e.Kind != journal.KindPacket || v == nil {
 			return

@@ -108,6 +108,14 @@ func (p *Placer) Lost() int64 {
 	return lost
 }
 
+// Withheld tells that packets may have come that were not kept, as in a pause:
+// the sequence numbers missing next are no loss.
+func (p *Placer) Withheld() {
+	for _, s := range p.streams {
+		s.excused = true
+	}
+}
+
 // Place gives the next packet its place.
 func (p *Placer) Place(pk Packet) Placement {
 	s := p.latest

@@ -41,6 +41,7 @@ type stream struct {
 	high    int64                  // highest sequence number, extended
 	seen    [seqWindow / 64]uint64 // one bit for each of the last seqWindow numbers
 	lost    int64                  // passed over and not seen since
+	excused bool                   // the next numbers that are passed over are not lost
 	clocked bool
 	ext     int64 // RTP time of the last audio packet, extended
 	newest  time.Duration
@@ -61,7 +62,10 @@ func (s *stream) sequence(p *Packet) (int64, order) {
 		for i := s.high + 1; i < n && i <= s.high+seqWindow; i++ {
 			s.mark(i, false)
 		}
-		s.lost += delta - 1
+		if !s.excused {
+			s.lost += delta - 1
+		}
+		s.excused = false
 		s.high, s.newest = n, p.Arrival
 		s.mark(n, true)
 		return n, inOrder
@@ -86,7 +90,7 @@ func (s *stream) plausible(p *Packet, delta int64) bool {
 // restart counts from the packet's number on. It begins one cycle up, so that
 // packets that come late stay above zero.
 func (s *stream) restart(p *Packet) {
-	s.high, s.newest = int64(p.Seq)+1<<16, p.Arrival
+	s.high, s.newest, s.excused = int64(p.Seq)+1<<16, p.Arrival, false
 	clear(s.seen[:])
 	s.mark(s.high, true)
 }
