@@ -198,6 +198,7 @@ func pauses(t *testing.T, s *Stage) {
 	play(t, near, far, secret)
 	s.Steer(t, call.ID, silent, `{"status":"ongoing"}`)
 	s.Steer(t, call.ID, skipped, `{"status":"ongoing"}`)
+	hearing(t, far, 100*time.Millisecond) // the gate stays shut for the longest packet time, 60 ms
 	play(t, near, far, three)
 	if err := near.Hangup(); err != nil {
 		t.Fatal(err)
