@@ -1,6 +1,8 @@
 package session
 
 import (
+	"errors"
+
 	"tapedeck/internal/media"
 	"tapedeck/internal/sip"
 	"tapedeck/internal/voice"
@@ -34,6 +36,9 @@ func (s *session) bridge(near *leg, id voice.CommandID, spec *voice.Bridge) (*le
 	}
 	if err := s.m.draws(); err != nil {
 		return nil, err
+	}
+	if spent(near) {
+		return nil, notInState("The call came by too many hops: it cannot be bridged further")
 	}
 	call := voice.Call{
 		ID: voice.CallID(s.newID()), Parent: near.call.ID,
@@ -69,8 +74,8 @@ func (m *Manager) draws() error {
 }
 
 // farAnswered connects the parties. An incoming near call that was not
-// answered is answered now.
-func (s *session) farAnswered(b *bridge) {
+// answered is answered now. It reports whether the bridge stands.
+func (s *session) farAnswered(b *bridge) bool {
 	err := error(nil)
 	if b.near.call.Direction == voice.Incoming && !b.near.answered() {
 		err = s.answer(b.near)
@@ -78,10 +83,17 @@ func (s *session) farAnswered(b *bridge) {
 	if err == nil {
 		err = s.connect(b)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, sip.ErrEnded):
+		// The near party gave up at this moment. Its end is on its way to us, and
+		// ends the far leg as it would have ended it a moment ago.
+		return false
+	case err != nil:
 		s.log.Error("bridge failed", "call", b.near.call.ID, "far", b.far.call.ID, "error", err)
 		s.hangup(b.far, ending{source: voice.HangupByNone, code: 500, reason: err.Error()})
+		return false
 	}
+	return true
 }
 
 // connect lets the parties hear each other, as soon as both have audio.
@@ -147,7 +159,7 @@ func (s *session) endBridge(l *leg, e sip.Ended) {
 	}
 	s.retap(b.near)
 	if b.spec.EndsNear() {
-		s.hangup(b.near, ending{source: l.call.HangupSource, code: passedOn(l, e), reason: "far party ended the bridge"})
+		s.hangup(b.near, ending{source: l.call.HangupSource, code: passedOn(l, e), cause: e.Q850, reason: "far party ended the bridge"})
 		return
 	}
 	if !s.resumeFlow(b.near, b.command) && b.near.call.Direction == voice.Incoming {

@@ -62,6 +62,9 @@ func (m *Manager) ReplaceFlow(ctx context.Context, id voice.CallID, flow []voice
 		s.startFlow(l, flow)
 		reply(l.call, nil)
 		s.advance(l)
+		if l.flow == nil && l.call.Direction == voice.Incoming {
+			s.awaitDecision(l) // nothing may be left that decides on the call
+		}
 	})
 }
 
@@ -73,6 +76,10 @@ func (m *Manager) Record(ctx context.Context, id voice.CallID, r *voice.RecordCa
 		id     voice.RecordingID
 	}
 	out, err := ask(ctx, m, id, func(s *session, l *leg, reply func(recorded, error)) {
+		if l.end.decided {
+			reply(recorded{}, errCallEnded())
+			return
+		}
 		if err := s.room(); err != nil {
 			reply(recorded{}, err)
 			return
@@ -102,13 +109,22 @@ func (m *Manager) Record(ctx context.Context, id voice.CallID, r *voice.RecordCa
 // returns from a pause the gate is shut.
 func (m *Manager) UpdateRecording(ctx context.Context, call voice.CallID, rec voice.RecordingID, to voice.RecordingStatus, b voice.PauseBehavior) (voice.Recording, error) {
 	return ask(ctx, m, call, func(s *session, l *leg, reply func(voice.Recording, error)) {
-		t := s.take(l, rec)
-		if t == nil {
-			reply(voice.Recording{}, voice.NotFound("recording"))
+		if t := s.take(l, rec); t != nil {
+			err := s.steer(t, to, b)
+			reply(t.rec, err)
 			return
 		}
-		err := s.steer(t, to, b)
-		reply(t.rec, err)
+		for _, r := range l.past {
+			if r.ID == rec && r.Status == to {
+				reply(r, nil)
+				return
+			}
+			if r.ID == rec {
+				reply(r, recordingNotActive(r.Status))
+				return
+			}
+		}
+		reply(voice.Recording{}, voice.NotFound("recording"))
 	})
 }
 
@@ -116,6 +132,9 @@ func (m *Manager) UpdateRecording(ctx context.Context, call voice.CallID, rec vo
 func (s *session) fits(l *leg, c voice.Command) error {
 	incoming := l.call.Direction == voice.Incoming
 	waiting := !l.answered()
+	if _, again := c.(*voice.Hangup); l.end.decided && !again {
+		return errCallEnded()
+	}
 	switch c := c.(type) {
 	case *voice.Answer, *voice.Ringing:
 		if !incoming || !waiting {

@@ -49,7 +49,7 @@ func (s *session) advance(l *leg) {
 	if f == nil || (l.call.Direction == voice.Outgoing && !l.answered()) {
 		return
 	}
-	for l.flow == f && f.waiting == "" && !l.ended {
+	for l.flow == f && f.waiting == "" && !l.ended && !l.end.decided {
 		if f.next == len(f.steps) {
 			l.flow = nil
 			if l.call.Direction == voice.Incoming {
@@ -96,7 +96,7 @@ func (s *session) step(l *leg, f *flowRun, id voice.CommandID, c voice.Command) 
 			f.waiting = ""
 			s.log.Warn("command failed", "call", l.call.ID, "command", c.Kind(), "error", err)
 			s.command(l, id, voice.CommandFailed)
-			s.refuseWithoutBridge(l, c)
+			s.refuseWithoutBridge(l, c, err)
 		}
 		return
 	}
@@ -105,10 +105,18 @@ func (s *session) step(l *leg, f *flowRun, id voice.CommandID, c voice.Command) 
 
 // refuseWithoutBridge ends a call whose bridge could not even be tried, as it
 // would end after a bridge that failed.
-func (s *session) refuseWithoutBridge(l *leg, b *voice.Bridge) {
-	if b.EndsNear() {
-		s.hangup(l, ending{source: voice.HangupByNone, code: 404, reason: "the party to bridge with cannot be called: " + b.To})
+func (s *session) refuseWithoutBridge(l *leg, b *voice.Bridge, why error) {
+	if !b.EndsNear() {
+		return
 	}
+	code := 404
+	switch {
+	case spent(l):
+		code = 483 // RFC 3261 §21.4.21
+	case voice.CodeOf(why) == voice.CodeUnavailable:
+		code = 503
+	}
+	s.hangup(l, ending{source: voice.HangupByNone, code: code, reason: "the party to bridge with cannot be called: " + b.To})
 }
 
 // resumeFlow goes on with the leg's flow if it waited for the command. It

@@ -169,9 +169,7 @@ func (s *session) onSIP(l *leg, event sip.Event) {
 	case sip.Answered:
 		s.onAnswered(l, e)
 	case sip.Confirmed:
-		if len(e.SDP) > 0 && !l.ended {
-			s.acceptAnswer(l, e.SDP)
-		}
+		s.onConfirmed(l, e)
 	case sip.Offered:
 		s.onOffered(l, e)
 	case sip.Reanswered:
@@ -183,6 +181,21 @@ func (s *session) onSIP(l *leg, event sip.Event) {
 		s.log.Warn("party refused a new offer; the old session stays", "call", l.call.ID, "code", e.Code)
 	case sip.Ended:
 		s.finish(l, e)
+	}
+}
+
+// onConfirmed takes the ACK. It carries the answer where the offer was ours.
+func (s *session) onConfirmed(l *leg, e sip.Confirmed) {
+	switch {
+	case l.ended:
+	case len(e.SDP) > 0:
+		s.acceptAnswer(l, e.SDP)
+	case l.offerless && !l.open:
+		// RFC 3261 §13.2.1: the answer must be in the ACK. Without it nobody
+		// would ever hear anything, and no timer would end the call.
+		s.hangup(l, ending{source: voice.HangupByNone, code: 488, reason: "the party answered our offer with nothing"})
+	default:
+		l.offer.Withdraw() // of a re-INVITE; what was agreed before stands
 	}
 }
 

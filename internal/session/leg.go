@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"time"
 
 	"tapedeck/internal/media"
@@ -14,7 +15,9 @@ import (
 // leg is the live thing behind a call: a SIP dialog and an RTP stream pair.
 type leg struct {
 	call   voice.Call
+	row    row
 	handle *handle
+	past   []voice.Recording // of this call, whose end is stored; the oldest first
 
 	dialog    *sip.Dialog
 	offer     *sdp.Negotiator
@@ -38,6 +41,7 @@ type leg struct {
 type ending struct {
 	source voice.HangupSource
 	code   int // SIP status for a leg that was not answered
+	cause  int // Q.850 cause to pass on; 0 = the one that goes with the code
 	reason string
 }
 
@@ -57,6 +61,9 @@ func (e *end) set(why ending) {
 func (e *end) q850() int {
 	if e.code == 0 || e.source == voice.HangupByAPI {
 		return 16 // normal call clearing
+	}
+	if e.cause != 0 {
+		return e.cause
 	}
 	return sip.StatusQ850(e.code)
 }
@@ -138,21 +145,32 @@ func (s *session) save(l *leg) {
 	l.call.UpdatedAt = time.Now().UTC()
 	call := l.call
 	l.handle.call.Store(&call)
-	s.write("call", func(tx *store.Tx) error { return tx.PutCall(call) }, func() {
+	s.write(&l.row, "call", func(tx *store.Tx) error { return tx.PutCall(call) }, func() {
 		if call.Status.Terminal() {
-			s.m.remove(call.ID) // from now on the store speaks for it
+			s.forget(l) // from now on the store speaks for it
 		}
 	})
 }
 
+// forget lets go of a leg whose end is stored: a call may be bridged thousands
+// of times in its life. The root stays, as the name of the session.
+func (s *session) forget(l *leg) {
+	s.m.remove(l.call.ID)
+	s.legs = slices.DeleteFunc(s.legs, func(other *leg) bool { return other == l && l != s.root() })
+}
+
 // configure opens or changes the leg's audio after an offer and its answer.
 func (s *session) configure(l *leg, n sdp.Negotiated) error {
-	held := l.stream.Held
-	l.stream = n
+	if n.Send.Name == "" {
+		// The peer switched the stream off (RFC 3264 §8.2): what was agreed on
+		// is kept for when it comes back.
+		n.Send, n.Receive, n.Event = l.stream.Send, l.stream.Receive, l.stream.Event
+	}
 	if err := l.media.Configure(n); err != nil {
 		return err
 	}
-	l.open = true
+	held := l.stream.Held
+	l.stream, l.open = n, true
 	for _, t := range s.takes {
 		if track := t.tracks[l]; track != nil {
 			track.SetCodecs(s.now(), l.codecs())
@@ -255,6 +273,8 @@ func (l *leg) endStatus(e sip.Ended) voice.CallStatus {
 		return voice.CallNoAnswer
 	case l.call.Direction == voice.Outgoing && l.end.decided && e.Code == 487:
 		return voice.CallCancelled
+	case l.call.Direction == voice.Outgoing && l.end.decided && e.Code == 200 && l.end.source != voice.HangupByNone:
+		return voice.CallCancelled // its answer crossed our hangup
 	}
 	switch e.Code {
 	case 486, 600, 603:

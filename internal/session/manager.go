@@ -204,6 +204,16 @@ func (m *Manager) Draining() bool {
 	return m.draining
 }
 
+// ending reports whether Close was called.
+func (m *Manager) ending() bool {
+	select {
+	case <-m.closing:
+		return true
+	default:
+		return false
+	}
+}
+
 // Close hangs up every call, and returns when all sessions have ended: their
 // captures closed, their last state committed. It may be called again.
 func (m *Manager) Close() error {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -58,7 +59,7 @@ func (m *Manager) Dial(ctx context.Context, n NewCall) (voice.Call, error) {
 		Tags:        n.Tags, NotificationURL: n.NotificationURL,
 	}
 	accepted := make(chan voice.Call, 1) // sent to once, by the session's first message
-	m.start(n.Channel, func(s *session) {
+	s := m.start(n.Channel, func(s *session) {
 		call.ID = voice.CallID(s.newID())
 		l := s.join(call)
 		s.startFlow(l, n.Flow)
@@ -76,6 +77,13 @@ func (m *Manager) Dial(ctx context.Context, n NewCall) (voice.Call, error) {
 		return call, nil
 	case <-ctx.Done():
 		return voice.Call{}, ctx.Err()
+	case <-s.done:
+		select {
+		case call := <-accepted:
+			return call, nil
+		default:
+			return voice.Call{}, errors.New("session: the call broke off before it was accepted")
+		}
 	}
 }
 
@@ -125,7 +133,13 @@ func hops(near *leg) int {
 	if near == nil || near.call.Direction != voice.Incoming {
 		return 0
 	}
-	return max(1, near.dialog.Request().MaxForwards-1)
+	return near.dialog.Request().MaxForwards - 1
+}
+
+// spent reports whether the near call has come by so many hops that no further
+// one is allowed (RFC 3261 §16.3).
+func spent(near *leg) bool {
+	return near.call.Direction == voice.Incoming && hops(near) < 1
 }
 
 // userOf is the user part to call as. A full SIP URI is cut to its user.
@@ -142,7 +156,7 @@ func userOf(from string) string {
 
 // onRinging is a provisional answer of the party that we call.
 func (s *session) onRinging(l *leg, e sip.Ringing) {
-	if l.ended || l.answered() {
+	if l.ended || l.end.decided || l.answered() {
 		return
 	}
 	s.move(l, voice.CallRinging)
@@ -172,7 +186,7 @@ func (s *session) onRinging(l *leg, e sip.Ringing) {
 
 // onAnswered is the 200 of the party that we call.
 func (s *session) onAnswered(l *leg, e sip.Answered) {
-	if l.ended {
+	if l.ended || l.end.decided { // decided: it crossed our hangup
 		return
 	}
 	s.clock.drop(l.ring)
@@ -185,8 +199,8 @@ func (s *session) onAnswered(l *leg, e sip.Answered) {
 	}
 	s.move(l, voice.CallOngoing)
 	s.limitDuration(l)
-	if b := l.bridge; b != nil && b.far == l {
-		s.farAnswered(b)
+	if b := l.bridge; b != nil && b.far == l && !s.farAnswered(b) {
+		return
 	}
 	s.begin(l, atAnswer)
 	s.advance(l)

@@ -2,6 +2,8 @@ package session
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"tapedeck/internal/media"
@@ -38,6 +40,7 @@ type takeSpec struct {
 // closed. It covers the leg it is on and whoever that leg is bridged with.
 type take struct {
 	rec     voice.Recording
+	row     row
 	spec    takeSpec
 	on      *leg
 	capture *recorder.Capture
@@ -46,13 +49,12 @@ type take struct {
 	opened  bool // the journal is on disk
 	begun   bool // sample 0 is set
 	stopped bool // no more audio is taken
-	ending  bool // the last state is on its way to the store
-	settled bool // the last state is committed, or there is none to keep
+	ending  bool // the last state is on its way to the store, or there is none to keep
 
 	limit    *alarm        // longest length
-	limitAt  time.Time     // when it rings
-	left     time.Duration // until then, while a pause is left out of the file
-	skipping bool
+	skipping bool          // paused, and the pause is left out of the file
+	pausedAt time.Duration // since the beginning
+	skipped  time.Duration // of pauses that are over and left out
 
 	safe    bool // the row is committed
 	failure error
@@ -76,9 +78,30 @@ func noRoom(err error) error {
 	}
 }
 
+// maxTakes bounds the recordings that run on one call at a time: each one is
+// another copy of every packet.
+const maxTakes = 100
+
+// running counts the leg's recordings that may still take audio.
+func (s *session) running(l *leg) int {
+	n := 0
+	for _, t := range s.takes {
+		if t.on == l && !t.stopped {
+			n++
+		}
+	}
+	return n
+}
+
 // record starts a recording on the leg. Audio counts from this very moment if
 // the call is answered; the journal file follows.
 func (s *session) record(l *leg, spec takeSpec) (*take, error) {
+	if s.running(l) >= maxTakes {
+		return nil, &voice.Error{
+			Code: voice.CodeUnavailable, RetryAfter: 30 * time.Second,
+			Message: fmt.Sprintf("The call has %d running recordings: it takes no more until one of them is stopped", maxTakes),
+		}
+	}
 	length := s.m.o.MaxRecording
 	if spec.maxLength > 0 && int64(spec.maxLength) < int64(length/time.Second) {
 		length = seconds(spec.maxLength)
@@ -131,7 +154,7 @@ func (s *session) recordFor(l *leg, spec takeSpec) {
 		Direction: l.call.Direction, From: l.call.From, To: l.call.To,
 		CreatedAt: now, UpdatedAt: now, EndedAt: now,
 	}
-	s.write("recording", func(tx *store.Tx) error { return tx.PutRecording(rec) }, nil)
+	s.write(&row{}, "recording", func(tx *store.Tx) error { return tx.PutRecording(rec) }, nil)
 }
 
 // whenSafe calls f once the recording will survive a crash, or with the reason
@@ -217,7 +240,6 @@ func (s *session) beginTake(t *take) {
 // setLimit stops the recording when so much more has come into the file. The
 // renderer cuts to the very sample.
 func (s *session) setLimit(t *take, left time.Duration) {
-	t.limitAt = time.Now().Add(left)
 	t.limit = s.clock.after(left, func() { s.stopTake(t, voice.EndMaxLength) })
 }
 
@@ -233,41 +255,45 @@ func (s *session) steer(t *take, to voice.RecordingStatus, behavior voice.PauseB
 	switch to {
 	case voice.RecordingCompleted:
 		if !t.rec.Status.Capturing() {
-			return recordingNotActive(t)
+			return recordingNotActive(t.rec.Status)
 		}
 		s.stopTake(t, voice.EndStopped)
 		return nil
 	case voice.RecordingPaused:
 		if _, err := t.rec.Status.Next(event); err != nil {
-			return recordingNotActive(t)
+			return recordingNotActive(t.rec.Status)
 		}
-		if _, err := t.capture.Pause(behavior); err != nil {
+		at, err := t.capture.Pause(behavior)
+		if err != nil {
 			return err
 		}
 		if behavior == voice.PauseSkip {
-			t.skipping, t.left = true, time.Until(t.limitAt)
+			t.skipping, t.pausedAt = true, at
 			s.clock.drop(t.limit)
 		}
 	default:
 		if _, err := t.rec.Status.Next(event); err != nil {
-			return recordingNotActive(t)
+			return recordingNotActive(t.rec.Status)
 		}
-		if _, err := t.capture.Resume(); err != nil {
+		at, err := t.capture.Resume()
+		if err != nil {
 			return err
 		}
 		if t.skipping {
+			// By the marks in the journal, so that the file has its full length.
 			t.skipping = false
-			s.setLimit(t, t.left)
+			t.skipped += at - t.pausedAt
+			s.setLimit(t, t.rec.MaxLength-(at-t.skipped))
 		}
 	}
 	s.moveTake(t, event)
 	return nil
 }
 
-func recordingNotActive(t *take) error {
+func recordingNotActive(status voice.RecordingStatus) error {
 	return &voice.Error{
 		Code:    voice.CodeRecordingNotActive,
-		Message: "The recording is " + string(t.rec.Status) + ": it cannot be changed so",
+		Message: "The recording is " + string(status) + ": it cannot be changed so",
 	}
 }
 
@@ -349,16 +375,21 @@ func (s *session) onCaptureFailed(t *take, err error) {
 		s.settle(t)
 		return
 	}
-	t.stopped, t.settled = true, true
+	t.stopped, t.ending = true, true
 	s.clock.drop(t.limit)
 	t.rec.Status, t.rec.EndCause, t.rec.EndedAt = voice.RecordingFailed, voice.EndStorageFailed, time.Now().UTC()
 	for l := range t.tracks {
 		s.retap(l)
 	}
+	s.takes = slices.DeleteFunc(s.takes, func(other *take) bool { return other == t })
 	if t.spec.origin != voice.OriginCommandRecordCall {
-		t.opened = true // nobody waits for an answer: the row must tell
+		// Nobody waits for an answer: the row must tell.
+		t.rec.UpdatedAt = time.Now().UTC()
+		t.on.past = append(t.on.past, t.rec)
+		rec := t.rec
+		s.write(&t.row, "recording", func(tx *store.Tx) error { return tx.PutRecording(rec) }, nil)
 	}
-	s.saveTake(t, nil)
+	s.show(t.on)
 	t.tell(noRoom(err))
 }
 
@@ -374,39 +405,53 @@ func (t *take) tell(err error) {
 // settle commits the end of the capture together with the job that makes the
 // file.
 func (s *session) settle(t *take) {
-	if t.ending || t.settled {
+	if t.ending {
 		return
 	}
 	t.ending = true
 	rec := t.rec
 	rec.UpdatedAt = time.Now().UTC()
-	s.write("recording", func(tx *store.Tx) error {
+	s.write(&t.row, "recording", func(tx *store.Tx) error {
 		if err := tx.PutRecording(rec); err != nil {
 			return err
 		}
 		return tx.InsertJob(store.Job{ID: store.NewID(), Kind: voice.JobPublish, Ref: rec.Ref(), RunAt: rec.UpdatedAt})
 	}, func() {
-		t.settled = true
+		s.takes = slices.DeleteFunc(s.takes, func(other *take) bool { return other == t })
+		t.on.past = append(t.on.past, rec)
+		if len(t.on.past) > maxPast {
+			t.on.past = slices.Delete(t.on.past, 0, 1)
+		}
 		s.m.o.Wake()
 	})
 }
+
+// maxPast bounds the recordings of a running call that it still shows after
+// their end. All of them are in the workspace's list.
+const maxPast = 1000
 
 // saveTake publishes the recording's snapshot and hands it to the store once
 // its journal is on disk: there is never a row without one.
 func (s *session) saveTake(t *take, then func()) {
 	t.rec.UpdatedAt = time.Now().UTC()
-	var all []voice.Recording
-	for _, other := range s.takes {
-		if other.on == t.on && (other.opened || other.failure == nil) {
-			all = append(all, other.rec)
-		}
-	}
-	t.on.handle.recordings.Store(&all)
-	if !t.opened {
+	s.show(t.on)
+	if !t.opened || t.ending {
 		return
 	}
 	rec := t.rec
-	s.write("recording", func(tx *store.Tx) error { return tx.PutRecording(rec) }, then)
+	s.write(&t.row, "recording", func(tx *store.Tx) error { return tx.PutRecording(rec) }, then)
+}
+
+// show publishes the snapshots of the leg's recordings, the oldest first.
+func (s *session) show(l *leg) {
+	all := slices.Clone(l.past)
+	for _, t := range s.takes {
+		if t.on == l {
+			all = append(all, t.rec)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b voice.Recording) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	l.handle.recordings.Store(&all)
 }
 
 // take finds a recording on the leg.

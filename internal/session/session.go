@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"tapedeck/internal/store"
@@ -20,30 +21,32 @@ type session struct {
 	clock   *alarms
 	done    chan struct{} // closed by run when the session has ended; nobody sends
 
-	legs    []*leg  // every leg that ever was, the root first
-	takes   []*take // every recording that was asked for
-	writing int     // writes handed to the store that were not answered yet
+	legs    []*leg  // the root first, then those whose end is not stored yet
+	takes   []*take // the recordings whose end is not stored yet
+	writing int     // writes handed to the store, or waiting to be tried again
 }
 
 // start makes a session for the channel. The caller adds the root leg in first
 // and must have been admitted.
-func (m *Manager) start(channel voice.Channel, first func(*session)) {
+func (m *Manager) start(channel voice.Channel, first func(*session)) *session {
 	s := &session{
 		m: m, log: m.log, channel: channel,
 		inbox: newMailbox(), clock: newAlarms(), done: make(chan struct{}),
 	}
-	s.inbox.put(func() { first(s) })
-	go s.run()
+	go s.run(first)
+	return s
 }
 
 // run is the session's goroutine. It ends when every leg has ended, every
 // capture is closed and every write is committed.
-func (s *session) run() {
+func (s *session) run(first func(*session)) {
 	defer s.m.leave()
 	defer close(s.done)
 	defer s.clock.timer.Stop()
+	// Before the loop: hangupAll must find the root leg, however early it comes.
+	s.guard(func() { first(s) })
 	stop := s.m.closing
-	for {
+	for !s.over() || !s.inbox.close() {
 		select {
 		case <-s.inbox.bell:
 			for _, message := range s.inbox.take() {
@@ -55,30 +58,63 @@ func (s *session) run() {
 			stop = nil
 			s.guard(s.hangupAll)
 		}
-		if s.over() && s.inbox.close() {
-			return
-		}
 	}
 }
 
 // guard runs one message. A fault in it ends this session's calls and no
 // other's; what was captured is kept.
 func (s *session) guard(message func()) {
+	if !s.survives(message) {
+		for _, l := range slices.Clone(s.legs) {
+			s.survives(func() { s.giveUp(l) })
+		}
+	}
+}
+
+// survives runs f and reports whether it came to its end without a fault.
+func (s *session) survives(f func()) (whole bool) {
 	defer func() {
 		fault := recover()
 		if fault == nil {
 			return
 		}
 		s.m.metrics.faults.Inc()
-		s.log.Error("call session broke off", "call", s.root().call.ID, "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
-		for _, l := range s.legs {
-			l.end.set(ending{source: voice.HangupByNone, code: 500, reason: "internal error"})
-			if l.dialog != nil && !l.ended {
-				s.quietly("hang up", l, l.dialog.Hangup(l.end.q850()))
-			}
+		id := voice.CallID("")
+		if len(s.legs) > 0 {
+			id = s.root().call.ID
 		}
+		s.log.Error("call session broke off", "call", id, "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
 	}()
-	message()
+	f()
+	return true
+}
+
+// giveUp ends a leg after a fault. One that has no dialog to tell of its end,
+// or whose end is what broke off, is taken down here as far as it still stands.
+func (s *session) giveUp(l *leg) {
+	l.end.set(ending{source: voice.HangupByNone, code: 500, reason: "internal error"})
+	if l.dialog != nil {
+		s.quietly("hang up", l, l.dialog.Hangup(l.end.q850()))
+		if !l.ended {
+			return // the dialog says when it ended
+		}
+	}
+	l.ended = true
+	for _, t := range s.takes {
+		if t.on == l || (t.spec.from == l && !t.begun) {
+			s.survives(func() { s.stopTake(t, voice.EndCallEnded) })
+		}
+	}
+	if l.media != nil {
+		s.quietly("close media", l, l.media.Close())
+	}
+	s.clock.drop(l.ring)
+	s.clock.drop(l.limit)
+	if l.answered() {
+		s.move(l, voice.CallCompleted)
+		return
+	}
+	s.move(l, voice.CallFailed)
 }
 
 // hangupAll ends the session because the server ends.
@@ -90,7 +126,7 @@ func (s *session) hangupAll() {
 
 // over reports whether nothing of the session is left to be done.
 func (s *session) over() bool {
-	if s.writing > 0 || len(s.legs) == 0 {
+	if s.writing > 0 {
 		return false
 	}
 	for _, l := range s.legs {
@@ -99,7 +135,7 @@ func (s *session) over() bool {
 		}
 	}
 	for _, t := range s.takes {
-		if !t.settled {
+		if !t.ending {
 			return false
 		}
 	}
@@ -121,37 +157,6 @@ func (s *session) newID() string { return store.NewID() }
 
 // now is the session clock.
 func (s *session) now() time.Duration { return s.m.o.Now() }
-
-// write hands a change to the store and tries again until it is committed.
-// then, if not nil, runs in the session's goroutine after the commit.
-func (s *session) write(what string, change func(*store.Tx) error, then func()) {
-	s.writing++
-	s.m.o.DB.Queue(change, func(err error) {
-		s.inbox.put(func() {
-			s.writing--
-			if err == nil {
-				if then != nil {
-					then()
-				}
-				return
-			}
-			// A database that is full or locked may come back, and the row
-			// must not be lost: the journal on disk covers a crash meanwhile.
-			s.m.metrics.writeFailures.Inc()
-			s.log.Error("state was not stored, trying again in a second", "what", what, "call", s.root().call.ID, "error", err)
-			select {
-			case <-s.m.closing:
-				return // the server ends: the start-up reconciliation does the rest
-			default:
-			}
-			s.writing++
-			s.clock.after(time.Second, func() {
-				s.writing--
-				s.write(what, change, then)
-			})
-		})
-	})
-}
 
 // quietly logs an error of an action that the session can do nothing about.
 func (s *session) quietly(what string, l *leg, err error) {

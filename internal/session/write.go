@@ -1,0 +1,88 @@
+package session
+
+import (
+	"time"
+
+	"tapedeck/internal/store"
+)
+
+// retryWrite is how long after a failure a write is tried again.
+const retryWrite = time.Second
+
+// row keeps the writes of one row of the store in order: an older state that
+// failed must never overwrite a newer one when it is tried again.
+type row struct {
+	issued    uint64 // number of the newest write
+	committed uint64 // of the newest one that the store has
+	overtaken []func()
+}
+
+// change is one write of a row.
+type change struct {
+	row  *row
+	seq  uint64
+	what string
+	do   func(*store.Tx) error
+	then func()
+}
+
+// write hands a change to the store and tries again until it, or a newer one of
+// the same row, is committed. then, if not nil, runs in the session's goroutine
+// after that commit.
+func (s *session) write(r *row, what string, do func(*store.Tx) error, then func()) {
+	r.issued++
+	if then == nil {
+		then = func() {}
+	}
+	s.queue(&change{row: r, seq: r.issued, what: what, do: do, then: then})
+}
+
+func (s *session) queue(c *change) {
+	s.writing++
+	s.m.o.DB.Queue(c.do, func(err error) {
+		s.inbox.put(func() {
+			s.writing--
+			s.wrote(c, err)
+		})
+	})
+}
+
+// wrote handles what became of a write.
+func (s *session) wrote(c *change, err error) {
+	if err == nil {
+		c.row.committed = max(c.row.committed, c.seq)
+		c.then()
+		if c.row.committed == c.row.issued {
+			overtaken := c.row.overtaken
+			c.row.overtaken = nil
+			for _, then := range overtaken {
+				then()
+			}
+		}
+		return
+	}
+	// A database that is full or locked may come back, and the row must not be
+	// lost: the journal on disk covers a crash meanwhile.
+	s.m.metrics.writeFailures.Inc()
+	s.log.Error("state was not stored, trying again in a second", "what", c.what, "call", s.root().call.ID, "error", err)
+	s.writing++
+	s.clock.after(retryWrite, func() {
+		s.writing--
+		s.again(c)
+	})
+}
+
+// again tries a write again, unless a newer one of the row says more: that one
+// is on its way, or there already.
+func (s *session) again(c *change) {
+	switch {
+	case c.row.committed > c.seq:
+		c.then()
+	case c.row.issued > c.seq:
+		c.row.overtaken = append(c.row.overtaken, c.then)
+	case s.m.ending():
+		// The server ends: the start-up reconciliation does the rest.
+	default:
+		s.queue(c)
+	}
+}
