@@ -38,7 +38,7 @@ func TestImpairedNetwork(t *testing.T) {
 				return nil
 			}
 			return []time.Duration{0}
-		}, 0, 39, ms, ms},
+		}, 0, 35, ms, ms},
 		{"a burst of 300 ms is lost", func(_ *rand.Rand, n uint64) []time.Duration {
 			if n >= 250 && n < 265 {
 				return nil
