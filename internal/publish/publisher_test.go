@@ -302,6 +302,21 @@ func TestRecoverAdoptsAJournalWithoutARow(t *testing.T) {
 	}
 }
 
+// A journal that the disk cannot read now may be readable tomorrow.
+func TestRecoverKeepsWhatItCannotRead(t *testing.T) {
+	r := newRig(t)
+	path := filepath.Join(r.dir, store.NewID()+journal.Extension)
+	if err := os.Symlink(filepath.Join(r.dir, "not mounted"), path); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Recover(t.Context(), r.dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Fatalf("the journal is gone: %v", err)
+	}
+}
+
 func TestSweepDeletesOnlyWhatIsSafe(t *testing.T) {
 	for status, gone := range map[voice.RecordingStatus]bool{
 		voice.RecordingAvailable: true, voice.RecordingAbsent: true, voice.RecordingFailed: false, voice.RecordingCompleted: false,

@@ -2,9 +2,11 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"tapedeck/internal/journal"
 	"tapedeck/internal/recorder"
 	"tapedeck/internal/store"
 	"tapedeck/internal/voice"
@@ -96,6 +98,12 @@ func (p *Publisher) adopt(tx *store.Tx, j recorder.Interrupted) error {
 	}
 	if voice.CodeOf(err) != voice.CodeNotFound {
 		return err
+	}
+	var corrupt *journal.CorruptError
+	if j.Err != nil && !errors.As(j.Err, &corrupt) {
+		// The disk could not read it now; what it holds is not known.
+		p.o.Logger.Error("journal cannot be read: it is left where it is", "path", j.Path, "error", j.Err)
+		return nil
 	}
 	if j.Err != nil || !j.Began {
 		return removeIfThere(j.Path)
