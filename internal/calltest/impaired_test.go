@@ -24,28 +24,31 @@ func TestImpairedNetwork(t *testing.T) {
 		drift  float64       // ppm
 		missed int           // marks that may be missing or unreadable
 		worst  time.Duration // of a mark from its place among the others
-		apart  time.Duration // of the sides, beyond what the parties were
+		// apart is that of the sides, beyond what the parties were. When those began
+		// is known to a millisecond or two on a busy machine; the test with sipp, which
+		// has a capture of the wire, is the exact one.
+		apart time.Duration
 	}{
-		{"clean", nil, 0, 0, 200 * time.Microsecond, ms},
+		{"clean", nil, 0, 0, 200 * time.Microsecond, 3 * ms},
 		{"jitter to 60 ms, out of order", func(r *rand.Rand, _ uint64) []time.Duration {
 			return []time.Duration{time.Duration(r.Int64N(int64(60 * ms)))}
 		}, 0, 0, ms, 5 * ms},
 		{"duplicates", func(r *rand.Rand, _ uint64) []time.Duration {
 			return []time.Duration{0, time.Duration(r.Int64N(int64(50 * ms)))}
-		}, 0, 0, ms, ms},
+		}, 0, 0, ms, 3 * ms},
 		{"a tenth is lost", func(r *rand.Rand, _ uint64) []time.Duration {
 			if r.IntN(10) == 0 {
 				return nil
 			}
 			return []time.Duration{0}
-		}, 0, 35, ms, ms},
+		}, 0, 35, ms, 3 * ms},
 		{"a burst of 300 ms is lost", func(_ *rand.Rand, n uint64) []time.Duration {
 			if n >= 250 && n < 265 {
 				return nil
 			}
 			return []time.Duration{0}
-		}, 0, 3, ms, ms},
-		{"a clock that is 200 ppm fast", nil, 200, 0, 3 * ms, 3 * ms},
+		}, 0, 3, ms, 3 * ms},
+		{"a clock that is 200 ppm fast", nil, 200, 0, 3 * ms, 5 * ms},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
