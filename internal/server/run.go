@@ -101,11 +101,25 @@ func (s *Server) drain(atOnce bool) {
 	if err := s.sessions.Drain(waiting); err != nil {
 		s.log.Warn("hanging up the calls that are left", "after", patience.String())
 	}
-	if err := s.sessions.Close(); err != nil {
-		s.log.Error("end sessions", "error", err)
-	}
+	s.endSessions(deadline)
 	if err := s.runner.Idle(deadline); err != nil {
 		s.log.Warn("recordings are left to be made at the next start", "error", err)
+	}
+}
+
+// endSessions hangs up, and waits for the last states until the deadline. A
+// disk that does not take a journal can hold a session up for longer: the end of
+// the recorder, which comes after this, cuts that short, and Close waits for it.
+func (s *Server) endSessions(deadline context.Context) {
+	ended := make(chan error, 1) // sent to once; Server.Close waits for the same sessions
+	go func() { ended <- s.sessions.Close() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			s.log.Error("end sessions", "error", err)
+		}
+	case <-deadline.Done():
+		s.log.Error("calls did not end in time: their recordings are mended at the next start")
 	}
 }
 

@@ -59,6 +59,10 @@ func (m *Manager) Bridge(ctx context.Context, id voice.CallID, b *voice.Bridge) 
 // that runs is given up, but for a bridge, which stays.
 func (m *Manager) ReplaceFlow(ctx context.Context, id voice.CallID, flow []voice.FlowCommand) (voice.Call, error) {
 	return ask(ctx, m, id, func(s *session, l *leg, reply func(voice.Call, error)) {
+		if l.end.decided {
+			reply(voice.Call{}, errCallEnded())
+			return
+		}
 		s.startFlow(l, flow)
 		reply(l.call, nil)
 		s.advance(l)
