@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"tapedeck/internal/control"
@@ -53,8 +54,25 @@ func (a *audioResponse) serve(w http.ResponseWriter) (err error) {
 	if a.audio.Final && a.audio.Recording.SHA256 != "" {
 		h.Set("ETag", `"`+a.audio.Recording.SHA256+`"`)
 	}
-	http.ServeContent(&stream{ResponseWriter: w, control: http.NewResponseController(w)}, a.asked, "", a.audio.ModTime, a.audio)
+	http.ServeContent(&stream{ResponseWriter: w, control: http.NewResponseController(w)}, plainRange(a.asked), "", a.audio.ModTime, a.audio)
 	return nil
+}
+
+// plainRange returns the request with its Range as the standard library reads
+// it. A unit other than bytes is left out, for it is to be ignored (RFC 9110
+// §14.2) and would be refused; the case of a unit does not matter (§14.1).
+func plainRange(r *http.Request) *http.Request {
+	asked := r.Header.Get("Range")
+	unit, ranges, _ := strings.Cut(asked, "=")
+	if asked == "" || unit == "bytes" {
+		return r
+	}
+	r = r.Clone(r.Context())
+	r.Header.Del("Range")
+	if strings.EqualFold(unit, "bytes") {
+		r.Header.Set("Range", "bytes="+ranges)
+	}
+	return r
 }
 
 // stream gives a client time anew for every piece that it takes: a long file is
@@ -65,10 +83,14 @@ type stream struct {
 	refused bool
 }
 
-// WriteHeader gives the one error that ServeContent makes itself the shape of
-// the others.
+// WriteHeader gives the errors that ServeContent makes itself the shape of the
+// others.
 func (s *stream) WriteHeader(status int) {
-	s.refused = status == http.StatusRequestedRangeNotSatisfiable
+	p := problem{Code: voice.CodeRangeNotSatisfiable, Message: "The range is outside the file"}
+	if status == http.StatusPreconditionFailed {
+		p = problem{Code: voice.CodePreconditionFailed, Message: "The file is not the one that If-Match or If-Unmodified-Since asks for"}
+	}
+	s.refused = status == http.StatusRequestedRangeNotSatisfiable || status == http.StatusPreconditionFailed
 	if s.refused {
 		h := s.Header()
 		h.Set("Content-Type", "application/json")
@@ -77,7 +99,7 @@ func (s *stream) WriteHeader(status int) {
 	}
 	s.ResponseWriter.WriteHeader(status)
 	if s.refused {
-		body, err := json.Marshal(problem{Code: voice.CodeRangeNotSatisfiable, Message: "The range is outside the file"})
+		body, err := json.Marshal(p)
 		if err == nil {
 			_, err = s.ResponseWriter.Write(body)
 		}

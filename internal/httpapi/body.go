@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/big"
 	"mime"
 	"net/http"
@@ -156,9 +157,10 @@ const longestNumber = 40
 const largestExponent = 40
 
 // number returns a whole number in its plainest spelling, so that 1, 1.0 and
-// 1e0 are the same, and any other number as it is. A number beyond 64 bits is
-// no number that a member can have: it is replaced by a harmless one, and why
-// says what is wrong.
+// 1e0 are the same, and any other number as it is. A whole number beyond 64
+// bits becomes the nearest one within, so that more than a limit is more than
+// the limit, however much more. What is too long to be worked out is replaced
+// by a harmless number, and why says what is wrong.
 func number(text string) (n json.Number, why string) {
 	if _, err := strconv.ParseInt(text, 10, 64); err == nil && text != "-0" {
 		return json.Number(text), ""
@@ -178,9 +180,17 @@ func number(text string) (n json.Number, why string) {
 	case !exact.IsInt():
 		return json.Number(text), ""
 	case !exact.Num().IsInt64():
-		return "0", "is a number beyond 64 bits"
+		return json.Number(strconv.FormatInt(nearest(exact.Sign()), 10)), ""
 	}
 	return json.Number(exact.Num().String()), ""
+}
+
+// nearest is the last 64-bit number in the direction of the sign.
+func nearest(sign int) int64 {
+	if sign < 0 {
+		return math.MinInt64
+	}
+	return math.MaxInt64
 }
 
 // encode writes a tree in one spelling, whatever order and spacing it came in.

@@ -17,6 +17,7 @@ const (
 	CodeNotFound             Code = "not_found"              // 404
 	CodeMethodNotAllowed     Code = "method_not_allowed"     // 405
 	CodeConflict             Code = "conflict"               // 409
+	CodePreconditionFailed   Code = "precondition_failed"    // 412
 	CodeBodyTooLarge         Code = "body_too_large"         // 413
 	CodeRangeNotSatisfiable  Code = "range_not_satisfiable"  // 416
 	CodeValidationFailed     Code = "validation_failed"      // 422
@@ -50,6 +51,8 @@ func (c Code) Status() int {
 		return 405
 	case CodeConflict:
 		return 409
+	case CodePreconditionFailed:
+		return 412
 	case CodeBodyTooLarge:
 		return 413
 	case CodeRangeNotSatisfiable:
@@ -81,6 +84,7 @@ func Codes() []Code {
 		CodeNotFound,
 		CodeMethodNotAllowed,
 		CodeConflict,
+		CodePreconditionFailed,
 		CodeBodyTooLarge,
 		CodeRangeNotSatisfiable,
 		CodeValidationFailed,

@@ -300,6 +300,13 @@ func TestStoredRecordings(t *testing.T) {
 		t.Errorf("range: %d %q", part.Status, part.Body)
 	}
 	n.Do(t, http.MethodGet, path+".wav", nil, With("Range", "bytes=99999999-")).Problem(t, 416, voice.CodeRangeNotSatisfiable)
+	if a := n.Do(t, http.MethodGet, path+".wav", nil, With("Range", "lines=1-2")); a.Status != http.StatusOK || !bytes.Equal(a.Body, whole.Body) {
+		t.Errorf("a range in another unit: %d, %d bytes", a.Status, len(a.Body))
+	}
+	if a := n.Do(t, http.MethodGet, path+".wav", nil, With("Range", "Bytes=0-3")); a.Status != http.StatusPartialContent || string(a.Body) != "RIFF" {
+		t.Errorf("the unit in upper case: %d %q", a.Status, a.Body)
+	}
+	n.Do(t, http.MethodGet, path+".wav", nil, With("If-Match", `"other"`)).Problem(t, 412, voice.CodePreconditionFailed)
 	if a := n.Do(t, http.MethodGet, path+".wav", nil, With("If-None-Match", etag)); a.Status != http.StatusNotModified {
 		t.Errorf("If-None-Match: %d", a.Status)
 	}

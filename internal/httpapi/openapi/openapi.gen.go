@@ -5099,6 +5099,14 @@ func (response GetRecordingAudio404JSONResponse) VisitGetRecordingAudioResponse(
 	return err
 }
 
+type GetRecordingAudio412Response struct {
+}
+
+func (response GetRecordingAudio412Response) VisitGetRecordingAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(412)
+	return nil
+}
+
 type GetRecordingAudio416Response struct {
 }
 
