@@ -36,6 +36,9 @@ func (c *Channel) Faults() map[string][]string {
 	if c.Inbound.Password != "" && c.Inbound.Username == "" {
 		say("inbound.username", "is required with a password")
 	}
+	if c.Inbound.Username != "" && c.Inbound.Password == "" {
+		say("inbound.password", "is required with a user name: an empty one lets in whoever knows the name")
+	}
 	for i, network := range c.Inbound.Sources {
 		if !network.IsValid() || network != network.Masked() {
 			say(fmt.Sprintf("inbound.sources.%d", i), "must be a network as 192.0.2.0/24")

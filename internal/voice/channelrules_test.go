@@ -62,6 +62,11 @@ func TestChannelFaults(t *testing.T) {
 			t.Errorf("%s: %v", member, faults)
 		}
 	}
+	open := good
+	open.Inbound.Password = ""
+	if faults := open.Faults(); len(faults) != 1 || len(faults["inbound.password"]) != 1 {
+		t.Errorf("a user name without a password: %v", faults)
+	}
 	for _, uri := range []string{
 		"sip:pbx", "sip:192.0.2.1", "sip:192.0.2.1:5060;transport=udp", "sip:[2001:db8::1]", "sip:[2001:db8::1]:5060;transport=tcp", "",
 	} {
