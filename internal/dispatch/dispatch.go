@@ -72,7 +72,7 @@ func (d *Dispatcher) Invite(dialog *sip.Dialog) {
 	case !mayCall(&channel.Inbound, r.Source.Addr()):
 		d.refuse(dialog, "source", 403, "Forbidden")
 		return
-	case channel.Inbound.Username != "" && !dialog.CheckDigest(channel.Inbound.Username, channel.Inbound.Password):
+	case !d.proven(dialog, &channel.Inbound):
 		if err := dialog.Challenge(); err != nil {
 			d.o.Logger.Warn("challenge was not sent", "source", r.Source, "error", err)
 		}
@@ -82,6 +82,12 @@ func (d *Dispatcher) Invite(dialog *sip.Dialog) {
 		d.refused.WithLabelValues("no-room").Inc()
 		d.o.Logger.Warn("incoming call was refused", "source", r.Source, "to", r.URIUser, "error", err)
 	}
+}
+
+// proven reports whether the caller shows the channel's secret, where it has a
+// user name. An empty secret is none, and proves nothing.
+func (*Dispatcher) proven(dialog *sip.Dialog, in *voice.Inbound) bool {
+	return in.Username == "" || (in.Password != "" && dialog.CheckDigest(in.Username, in.Password))
 }
 
 func (d *Dispatcher) channel(user string) (voice.Channel, error) {

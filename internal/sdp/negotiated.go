@@ -24,6 +24,11 @@ var ErrMalformed = errors.New("sdp: malformed description")
 // (port 0, RFC 3264 §6). It is also an ErrNoCommonCodec.
 var ErrRefused = fmt.Errorf("sdp: the peer refused the audio stream: %w", ErrNoCommonCodec)
 
+// ErrAddressFamily is returned when the peer wants its media at an IPv6 address and
+// ours is of IPv4, or the other way round: nothing could be sent there. The SIP
+// answer to it is 488 (RFC 3261 §21.4.26).
+var ErrAddressFamily = errors.New("sdp: the peer's media address is of the other IP family")
+
 // ErrState is returned for a step that the model forbids now: an answer without an
 // offer of ours open (RFC 3264 §4).
 var ErrState = errors.New("sdp: no offer is open")

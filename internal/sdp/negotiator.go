@@ -405,6 +405,9 @@ func (n *Negotiator) address(out *Negotiated, d *description, m *media) error {
 	if !host.IsValid() || host.IsUnspecified() || m.port == 0 {
 		return nil
 	}
+	if ours := n.o.Addr.Addr(); ours.IsValid() && ours.Unmap().Is4() != host.Unmap().Is4() {
+		return fmt.Errorf("%w: %s from %s", ErrAddressFamily, host, ours)
+	}
 	out.Remote = netip.AddrPortFrom(host, uint16(m.port))
 	switch {
 	case m.mux:

@@ -164,7 +164,11 @@ func TestAnswerReadsRealOffers(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			answer, n, err := basic(t).Answer(tt.offer, SendRecv)
+			o := ours(t, codec.PCMU, codec.PCMA, codec.Event)
+			if strings.HasPrefix(tt.remote, "[") {
+				o.Addr = netip.MustParseAddrPort("[::1]:20000")
+			}
+			answer, n, err := New(o).Answer(tt.offer, SendRecv)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -253,4 +257,18 @@ func TestAnswerRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOtherFamily: media that could not be sent is refused when it is asked for, not
+// when the call is answered.
+func TestOtherFamily(t *testing.T) {
+	n := New(Options{Addr: netip.MustParseAddrPort("192.0.2.1:20000"), Codecs: []codec.Info{info(t, codec.PCMU, 8000)}})
+	const six = "v=0\r\no=- 1 1 IN IP6 2001:db8::1\r\ns=-\r\nc=IN IP6 2001:db8::1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+	_, _, err := n.Answer([]byte(six), SendRecv)
+	wantErr(t, err, ErrAddressFamily)
+	if _, err := n.Offer(SendRecv); err != nil {
+		t.Fatal(err)
+	}
+	_, err = n.Accept([]byte(six))
+	wantErr(t, err, ErrAddressFamily)
 }

@@ -79,7 +79,7 @@ func TestStreamOffAndOn(t *testing.T) {
 	}{
 		{strings.Replace(siptest.SDP, "m=audio 4000", "m=audio 0", 1), "200 INVITE", true},
 		{siptest.SDP, "200 INVITE", false},
-		{strings.Replace(siptest.SDP, "IN IP4 127.0.0.1\r\nt=", "IN IP6 ::1\r\nt=", 1), "500 INVITE", false},
+		{strings.Replace(siptest.SDP, "IN IP4 127.0.0.1\r\nt=", "IN IP6 ::1\r\nt=", 1), "488 INVITE", false},
 		{siptest.SDP, "200 INVITE", false},
 	} {
 		body := strings.Replace(tt.sdp, "o=- 1 1", fmt.Sprintf("o=- 1 %d", i+2), 1)
