@@ -81,7 +81,7 @@ func Default() *Config {
 			Sync:        time.Second,
 		},
 		Session: Session{MinSE: 90 * time.Second, Expires: 30 * time.Minute},
-		Media:   Media{Timeout: time.Minute, Cooldown: 5 * time.Second},
+		Media:   Media{Timeout: 5 * time.Minute, Cooldown: 5 * time.Second},
 		sources: map[string]string{},
 	}
 }
