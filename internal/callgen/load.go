@@ -52,7 +52,7 @@ type LoadReport struct {
 	Lost      uint64
 	Duplicate uint64
 	Reordered uint64 // came after a later one
-	CrossTalk uint64 // of another call, or of the wrong leg
+	CrossTalk uint64 // of another call, or of the wrong leg, while all talked
 	Unmarked  uint64 // while all talked: made by the server, or damaged
 
 	Latency Latencies     // one way, from the send call to the read

@@ -93,6 +93,7 @@ func TestLoadCountsExactly(t *testing.T) {
 	for _, s := range []Stamp{
 		mine(0), mine(1), mine(2), mine(2), mine(5), mine(4), mine(300),
 		{Call: 8, Leg: callerLeg, Counter: 9}, {Call: 7, Leg: calleeLeg, Counter: 9},
+		{Call: 8, Leg: callerLeg}, // before the count
 	} {
 		g.hears(s)
 	}

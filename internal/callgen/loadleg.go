@@ -199,7 +199,11 @@ func (g *loadLeg) gone(ctx context.Context) {
 // socket calls it.
 func (g *loadLeg) hears(s Stamp) (mine bool) {
 	if s.Call != g.call || s.Leg != 1-g.leg {
-		g.crossTalk++
+		// Before the count, a shared address does not tell legs apart yet: a callee
+		// speaks as soon as it answers, and the caller may learn of it later.
+		if s.Counter > 0 {
+			g.crossTalk++
+		}
 		return false
 	}
 	if !g.isHeard {
