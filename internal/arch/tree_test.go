@@ -92,6 +92,9 @@ func parse(root string) (*tree, error) {
 			}
 			return nil
 		}
+		if rel == ".git" {
+			return nil // a linked work tree has a file of that name
+		}
 		if !strings.HasSuffix(rel, ".go") {
 			tr.files = append(tr.files, rel)
 			return nil
