@@ -9,9 +9,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/mattn/go-isatty"
-	"github.com/schollz/progressbar/v3"
-
 	"tapedeck/internal/journal"
 	"tapedeck/internal/render"
 	"tapedeck/internal/voice"
@@ -56,10 +53,12 @@ func (c *journalRenderCmd) Run(ctx context.Context, out io.Writer) error {
 }
 
 func (c *journalRenderCmd) render(ctx context.Context, out io.Writer, j *journal.Reader) error {
+	show, finish := progress("rendering")
+	defer finish()
 	h := j.Header()
 	layout := render.Layout{
 		Stereo: h.Stereo, MaxLength: h.MaxLength, EndCause: voice.EndNodeLost,
-		Software: "tapedeck " + version, Progress: progress(),
+		Software: "tapedeck " + version, Progress: show,
 	}
 	if c.Stereo != nil {
 		layout.Stereo = *c.Stereo
@@ -87,23 +86,6 @@ func (c *journalRenderCmd) render(ctx context.Context, out io.Writer, j *journal
 	_, err = fmt.Fprintf(out, "%s: %s, %d Hz, %d channels, %d bytes, SHA-256 %s\n", c.Out,
 		receipt.Duration(), receipt.SampleRate, receipt.Channels, receipt.File.Size, receipt.File.SHA256)
 	return err
-}
-
-// progress returns a bar on standard error, nil when no person looks at it.
-func progress() func(done, total int64) {
-	if !isatty.IsTerminal(os.Stderr.Fd()) {
-		return nil
-	}
-	var bar *progressbar.ProgressBar
-	return func(done, total int64) {
-		if bar == nil {
-			bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(os.Stderr),
-				progressbar.OptionSetDescription("rendering"), progressbar.OptionClearOnFinish(),
-				progressbar.OptionThrottle(100*time.Millisecond))
-		}
-		// A bar that cannot be drawn is no reason to stop rendering.
-		_ = bar.Set64(done)
-	}
 }
 
 type journalRepairCmd struct {
