@@ -95,6 +95,9 @@ func parse(root string) (*tree, error) {
 		if rel == ".git" {
 			return nil // a linked work tree has a file of that name
 		}
+		if rel == ".git" { // a file in a work tree of its own
+			return nil
+		}
 		if !strings.HasSuffix(rel, ".go") {
 			tr.files = append(tr.files, rel)
 			return nil
