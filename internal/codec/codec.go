@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"tapedeck/internal/codec/g711"
+	"tapedeck/internal/codec/l16"
 )
 
 // ErrUnsupported means that the format can be negotiated, but not decoded or
@@ -14,15 +15,33 @@ var ErrUnsupported = errors.New("codec is not supported")
 // ErrShortBuffer means that the destination is too small for the frame.
 var ErrShortBuffer = errors.New("codec: destination buffer is too small")
 
-// Decoder turns the payload of one RTP packet into 16-bit PCM, interleaved when
-// there are several channels. It returns how many values it wrote to dst. One
-// decoder serves one stream; it may keep state between packets.
+// Decoder turns the payloads of one stream, in the order of their sequence
+// numbers, into 16-bit PCM at Info.SampleRate, interleaved when there are several
+// channels. It keeps state between packets: one decoder serves one stream.
 type Decoder interface {
+	// Decode writes the audio of a payload to dst and returns how many values
+	// that are: ErrShortBuffer when they do not fit.
 	Decode(dst []int16, payload []byte) (int, error)
+	// Conceal fills dst, of whatever length, with what may have followed the last
+	// frame. It fades to silence by 60 ms of concealment in a row. Before the
+	// first frame it is silence.
+	Conceal(dst []int16)
+	// Reset forgets what was decoded: a new stream, or a long gap.
+	Reset()
 }
 
-// Encoder turns 16-bit PCM into the payload of one RTP packet and returns how
-// many bytes it wrote to dst. One encoder serves one stream.
+// Recoverer is a Decoder of a format whose packets may carry the frame before
+// them once more (in-band FEC of Opus, RFC 6716 §2.1.7).
+type Recoverer interface {
+	// Recover writes the audio of the frame before the payload's own to dst, as
+	// long as dst, and returns how many values that are: 0 when the payload does
+	// not carry it. It stands in the place of Conceal, and the Decode of the same
+	// payload follows.
+	Recover(dst []int16, payload []byte) (int, error)
+}
+
+// Encoder turns 16-bit PCM at Info.SampleRate into the payload of one RTP packet
+// and returns how many bytes it wrote to dst. One encoder serves one stream.
 type Encoder interface {
 	Encode(dst []byte, pcm []int16) (int, error)
 }
@@ -31,9 +50,11 @@ type Encoder interface {
 func NewDecoder(i Info) (Decoder, error) {
 	switch {
 	case i.Is(PCMU):
-		return companded{decode: g711.DecodeMu}, nil
+		return &stateless{decode: g711.DecodeMu, bytes: 1}, nil
 	case i.Is(PCMA):
-		return companded{decode: g711.DecodeA}, nil
+		return &stateless{decode: g711.DecodeA, bytes: 1}, nil
+	case i.Is(L16):
+		return &stateless{decode: l16.Decode, bytes: l16.Bytes}, nil
 	}
 	return nil, fmt.Errorf("decoder of %s/%d: %w", i.Name, i.ClockRate, ErrUnsupported)
 }
@@ -42,31 +63,51 @@ func NewDecoder(i Info) (Decoder, error) {
 func NewEncoder(i Info) (Encoder, error) {
 	switch {
 	case i.Is(PCMU):
-		return companded{encode: g711.EncodeMu}, nil
+		return samples{encode: g711.EncodeMu, bytes: 1}, nil
 	case i.Is(PCMA):
-		return companded{encode: g711.EncodeA}, nil
+		return samples{encode: g711.EncodeA, bytes: 1}, nil
+	case i.Is(L16):
+		return samples{encode: l16.Encode, bytes: l16.Bytes}, nil
 	}
 	return nil, fmt.Errorf("encoder of %s/%d: %w", i.Name, i.ClockRate, ErrUnsupported)
 }
 
-// companded is G.711: one byte per sample, no state.
-type companded struct {
+// Encodable reports whether this machine can send the format. Offer nothing
+// that is not.
+func Encodable(i Info) bool {
+	return i.Is(PCMU) || i.Is(PCMA) || i.Is(L16)
+}
+
+// stateless decodes formats in which a value is so many bytes, whatever came
+// before them. Lost frames are silence.
+type stateless struct {
 	decode func(dst []int16, src []byte)
+	bytes  int
+}
+
+func (s *stateless) Decode(dst []int16, payload []byte) (int, error) {
+	n := len(payload) / s.bytes
+	if len(dst) < n {
+		return 0, ErrShortBuffer
+	}
+	s.decode(dst[:n], payload[:n*s.bytes])
+	return n, nil
+}
+
+func (s *stateless) Conceal(dst []int16) { clear(dst) }
+func (s *stateless) Reset()              {}
+
+// samples encodes formats in which a value is so many bytes, with no state.
+type samples struct {
 	encode func(dst []byte, src []int16)
+	bytes  int
 }
 
-func (c companded) Decode(dst []int16, payload []byte) (int, error) {
-	if len(dst) < len(payload) {
+func (s samples) Encode(dst []byte, pcm []int16) (int, error) {
+	n := len(pcm) * s.bytes
+	if len(dst) < n {
 		return 0, ErrShortBuffer
 	}
-	c.decode(dst, payload)
-	return len(payload), nil
-}
-
-func (c companded) Encode(dst []byte, pcm []int16) (int, error) {
-	if len(dst) < len(pcm) {
-		return 0, ErrShortBuffer
-	}
-	c.encode(dst, pcm)
-	return len(pcm), nil
+	s.encode(dst[:n], pcm)
+	return n, nil
 }

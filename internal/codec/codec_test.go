@@ -22,6 +22,53 @@ func TestG711(t *testing.T) {
 	}
 }
 
+func TestL16(t *testing.T) {
+	for _, rate := range []int{8000, 16000, 44100} {
+		info, ok := codec.Lookup(codec.L16, rate)
+		if !ok {
+			t.Fatalf("%d Hz: not found", rate)
+		}
+		codectest.Run(t, codectest.Options{Info: info, MinSNR: 80})
+	}
+}
+
+func TestDuration(t *testing.T) {
+	stereo := codec.Info{Name: codec.L16, ClockRate: 44100, SampleRate: 44100, Channels: 2}
+	for _, test := range []struct {
+		info    codec.Info
+		payload []byte
+		want    int
+	}{
+		{lookup(t, codec.PCMU), make([]byte, 160), 160},
+		{lookup(t, codec.G722), make([]byte, 160), 160},
+		{lookup(t, codec.L16), make([]byte, 320), 160},
+		{stereo, make([]byte, 400), 100},
+		{lookup(t, codec.Opus), []byte{0}, 480},             // SILK, 10 ms
+		{lookup(t, codec.Opus), []byte{15 << 3}, 960},       // hybrid, 20 ms
+		{lookup(t, codec.Opus), []byte{16<<3 | 1}, 240},     // CELT, 2 × 2.5 ms
+		{lookup(t, codec.Opus), []byte{19<<3 | 3, 6}, 5760}, // 6 × 20 ms
+		{lookup(t, codec.Opus), []byte{19<<3 | 3, 7}, 0},    // over 120 ms
+		{lookup(t, codec.Opus), []byte{3}, 0},               // no count
+		{lookup(t, codec.PCMU), nil, 0},
+		{lookup(t, codec.CN), []byte{40}, 0},
+		{codec.Info{Name: "speex", ClockRate: 8000}, []byte{1}, 0},
+	} {
+		got, ok := test.info.Duration(test.payload)
+		if got != test.want || ok != (test.want > 0) {
+			t.Errorf("%s %x: %d, %t, want %d", test.info.Name, test.payload, got, ok, test.want)
+		}
+	}
+}
+
+func lookup(t *testing.T, name string) codec.Info {
+	t.Helper()
+	info, ok := codec.Lookup(name, 0)
+	if !ok {
+		t.Fatalf("%s: not found", name)
+	}
+	return info
+}
+
 func TestLookup(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -59,8 +106,11 @@ func TestLookupStatic(t *testing.T) {
 }
 
 func TestUnsupported(t *testing.T) {
-	for _, name := range []string{codec.Opus, codec.Event, codec.CN} {
-		info, _ := codec.Lookup(name, 0)
+	for _, name := range []string{"speex", codec.Event, codec.CN} {
+		info := codec.Info{Name: name, ClockRate: 8000, SampleRate: 8000, Channels: 1}
+		if codec.Encodable(info) {
+			t.Errorf("%s can be sent", name)
+		}
 		if _, err := codec.NewDecoder(info); !errors.Is(err, codec.ErrUnsupported) {
 			t.Errorf("decoder of %s: %v", name, err)
 		}

@@ -207,41 +207,11 @@ func (t *track) packet(e *journal.Entry) (*format, timeline.Packet) {
 // ticks is how long the payload's audio is, in units of RTP time; 0 for what is
 // no audio.
 func ticks(c *codec.Info, payload []byte) int {
-	switch {
-	case len(payload) == 0 || !c.Audio():
-		return 0
-	case c.Is(codec.PCMU), c.Is(codec.PCMA), c.Is(codec.G722):
-		return len(payload) // G.722 counts 8 kHz though it is 16 kHz, RFC 3551 §4.5.2
-	case c.Is(codec.L16):
-		return len(payload) / 2 / c.Channels
-	case c.Is(codec.Opus):
-		return opusTicks(payload)
+	if n, ok := c.Duration(payload); ok {
+		return n
 	}
-	return c.ClockRate / 50
-}
-
-// opusTicks reads the duration of an Opus packet from its first bytes (RFC 6716
-// §3.1), in samples at 48 kHz.
-func opusTicks(b []byte) int {
-	const ms = 48
-	config := b[0] >> 3
-	var frame int
-	switch {
-	case config < 12: // SILK
-		frame = [...]int{10 * ms, 20 * ms, 40 * ms, 60 * ms}[config&3]
-	case config < 16: // hybrid
-		frame = [...]int{10 * ms, 20 * ms}[config&1]
-	default: // CELT
-		frame = [...]int{5 * ms / 2, 5 * ms, 10 * ms, 20 * ms}[config&3]
-	}
-	switch b[0] & 3 {
-	case 0:
-		return frame
-	case 1, 2:
-		return 2 * frame
-	}
-	if len(b) < 2 {
+	if len(payload) == 0 || !c.Audio() || c.Is(codec.Opus) {
 		return 0
 	}
-	return min(int(b[1]&63)*frame, 120*ms)
+	return c.ClockRate / 50 // of a format that we do not know: the usual 20 ms
 }
