@@ -99,13 +99,17 @@ func Make(j *journal.Reader, l Layout) (*Plan, error) {
 	surveys := map[uint16]*timeline.Survey{}
 	err := each(j, func(e *journal.Entry) {
 		f.add(e)
-		if e.Kind != journal.KindPacket {
+		if e.Kind != journal.KindPacket && e.Kind != journal.KindSenderReport {
 			return
 		}
 		t := f.track(e.Track)
 		if t.survey == nil {
 			t.survey = timeline.NewSurvey()
 			surveys[e.Track] = t.survey
+		}
+		if r := &e.Report; e.Kind == journal.KindSenderReport {
+			t.survey.Report(timeline.Report{Arrival: e.At, SSRC: r.SSRC, NTP: r.NTP, Time: r.RTPTime})
+			return
 		}
 		_, packet := t.packet(e)
 		t.survey.Add(packet)

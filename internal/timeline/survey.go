@@ -46,6 +46,9 @@ type surveyed struct {
 	prevExt   int64
 	prevSeq   int64
 	prevDelay int64
+
+	reports []noted
+	ntp     uint64 // of the first report
 }
 
 type candidacy uint8
