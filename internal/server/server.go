@@ -237,7 +237,7 @@ func (s *Server) recover(ctx context.Context) error {
 // openDoors: the HTTP listener.
 func (s *Server) openDoors(ctx context.Context) (err error) {
 	c := s.o.Config
-	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.HTTP); err != nil {
+	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, family(c.HTTP), c.HTTP); err != nil {
 		return fmt.Errorf("http cannot listen on %s: %w; give another address with --http", c.HTTP, err)
 	}
 	s.opened(func() error {
@@ -247,6 +247,15 @@ func (s *Server) openDoors(ctx context.Context) (err error) {
 		return nil
 	})
 	return nil
+}
+
+// family is the network of an address: 0.0.0.0 is every IPv4 address and no IPv6
+// one, which "tcp" alone would open too.
+func family(address string) string {
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 func (s *Server) openHTTP(verbs *control.Service) error {

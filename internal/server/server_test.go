@@ -230,3 +230,11 @@ func TestSecondStart(t *testing.T) {
 	second.do(http.MethodGet, "/workspaces/"+string(second.boot.Workspace)+"/channels", "", http.StatusOK, nil)
 	second.end()
 }
+
+func TestListenFamily(t *testing.T) {
+	for address, want := range map[string]string{"0.0.0.0:80": "tcp4", "127.0.0.1:0": "tcp4", "[::]:80": "tcp", ":80": "tcp", "localhost:80": "tcp"} {
+		if got := family(address); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+	}
+}

@@ -21,6 +21,9 @@ func target(ch *voice.Channel, to string) (destination, error) {
 		if strings.ContainsAny(to, " \t\r\n<>\"") {
 			return destination{}, fault("to", "is not a SIP URI")
 		}
+		if t := transportOf(to); t != "" && t != "udp" && t != "tcp" {
+			return destination{}, fault("to", "has a transport that is not supported: udp and tcp are")
+		}
 		return destination{uri: to, kind: voice.CallSIP}, nil
 	}
 	if !isNumber(to) {
@@ -37,6 +40,19 @@ func target(ch *voice.Channel, to string) (destination, error) {
 		uri: scheme + ":" + to + "@" + rest, kind: voice.CallPSTN,
 		username: ch.Trunk.Username, password: ch.Trunk.Password,
 	}, nil
+}
+
+// transportOf is the transport that a SIP URI asks for, in small letters; "" when
+// it leaves that open (RFC 3261 §19.1.1).
+func transportOf(uri string) string {
+	host := uri[strings.LastIndexByte(uri, '@')+1:]
+	for _, p := range strings.Split(host, ";") {
+		if name, value, _ := strings.Cut(p, "="); strings.EqualFold(name, "transport") {
+			value, _, _ = strings.Cut(value, "?")
+			return strings.ToLower(value)
+		}
+	}
+	return ""
 }
 
 func isSIP(address string) bool {

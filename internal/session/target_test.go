@@ -20,6 +20,8 @@ func TestTarget(t *testing.T) {
 		{name: "trunk with a user part", channel: voice.Channel{Trunk: voice.Trunk{URI: "sip:me@host"}}, to: "12", want: destination{uri: "sip:12@host", kind: voice.CallPSTN}},
 		{name: "URI goes directly and without the trunk's secret", channel: trunk, to: "sip:bob@127.0.0.1:5080", want: destination{uri: "sip:bob@127.0.0.1:5080", kind: voice.CallSIP}},
 		{name: "number without a trunk", to: "12", bad: true},
+		{name: "URI with a transport", channel: trunk, to: "sip:bob@h;lr;Transport=TCP?x=y", want: destination{uri: "sip:bob@h;lr;Transport=TCP?x=y", kind: voice.CallSIP}},
+		{name: "URI with a transport that is not spoken", channel: trunk, to: "sip:bob@h;transport=ws", bad: true},
 		{name: "words", channel: trunk, to: "bob", bad: true},
 		{name: "empty", channel: trunk, bad: true},
 		{name: "plus alone", channel: trunk, to: "+", bad: true},

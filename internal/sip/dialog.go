@@ -45,6 +45,7 @@ type Dialog struct {
 	queued  []Event // until Bind
 	state   state
 	ended   bool
+	byed    bool // the peer's BYE came
 	hungUp  bool // Ended was raised by us while the INVITE was still in progress
 	cause   int  // Q.850 cause of that
 	rang    Ringing

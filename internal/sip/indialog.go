@@ -148,6 +148,11 @@ func (d *Dialog) serve(in input, r reply) {
 
 // onBye ends the dialog (RFC 3261 §15.1.2).
 func (d *Dialog) onBye(in input) {
+	if d.byed {
+		d.a.refuseUnknown(in) // RFC 3261 §15.1.2: the dialog ended with the first one
+		return
+	}
+	d.byed = true
 	d.serve(in, reply{code: 200, reason: "OK"})
 	for _, v := range d.invites {
 		switch {

@@ -20,6 +20,7 @@ func (a *Agent) receive(data []byte, from flow) {
 		return // keep-alive (RFC 5626 §3.5.1)
 	}
 	a.m.received(udp)
+	data = bytes.TrimLeft(data, "\r\n") // RFC 3261 §7.5: empty lines before the start line mean nothing
 	if len(data) > a.o.MaxMessage {
 		a.oversize(data, from)
 		return

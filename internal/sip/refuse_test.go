@@ -98,6 +98,7 @@ func TestTolerated(t *testing.T) {
 		{name: "body that may be ignored", body: "<x/>", extra: []string{"Content-Disposition: render; handling=optional"}, change: replace("application/sdp", "text/xml")},
 		{name: "multipart", body: "--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\nContent-Type: application/sdp\r\n\r\n" + offer + "\r\n--b--\r\n", sdp: offer, change: replace("application/sdp", `multipart/mixed;boundary=b`)},
 		{name: "unknown headers", body: offer, sdp: offer, extra: []string{"X-A: b", "Reason: nonsense;;;cause=x", "Warning: 399 x \"y\"", "Session-Expires: junk", "P-Asserted-Identity: <sip:x@y>"}},
+		{name: "empty lines first", body: offer, sdp: offer, change: func(_ *siptest.Caller, m string) string { return "\r\n\r\n" + m }},
 		{name: "last hop", body: offer, sdp: offer, change: replace("Max-Forwards: 70", "Max-Forwards: 0")},
 	} {
 		c := caller(t, b, udp)

@@ -228,6 +228,8 @@ func TestInDialog(t *testing.T) {
 		}
 		c.Send(c.Request("INVITE", offer))
 		c.Expect("481 INVITE")
+		c.Send(c.Request("BYE", ""))
+		c.Expect("481 BYE")
 	})
 }
 
