@@ -49,6 +49,8 @@ func words() []Package {
 		{Path: "audio", Floor: Words, Does: "PCM frames: gain, mixing, level, resampling"},
 		{Path: "audio/compare", Floor: Words, Does: "how much of one signal is in another: place, likeness, cross-talk"},
 		{Path: "timeline", Floor: Words, Does: "RTP time to sample time: where each packet belongs"},
+		// native does no I/O but to load a library, as the linker would have.
+		{Path: "native", Floor: Words, Does: "C libraries of the system, looked for at run time"},
 		{Path: "config", Floor: Words, Does: "one struct of settings: defaults, file, environment, validation"},
 	}
 }
