@@ -87,6 +87,7 @@ func engines() []Package {
 		{Path: "render", Floor: Engines, Imports: []string{"voice", "audio", "timeline", "codec", "journal", "wav"}, Does: "journal to plan to WAV and receipt"},
 		{Path: "archive", Floor: Engines, Imports: []string{"voice", "blob"}, Does: "finished recordings into the bucket and out of it"},
 		{Path: "auth", Floor: Engines, Imports: []string{"voice", "store"}, Does: "access keys: secret to principal"},
+		{Path: "background", Floor: Engines, Does: "heavy work, bounded and at low priority"},
 		{Path: "jobs", Floor: Engines, Imports: []string{"store"}, Does: "work that must happen, kept in the database until done"},
 	}
 }

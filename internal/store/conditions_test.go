@@ -231,6 +231,7 @@ func TestPlans(t *testing.T) {
 	db.read = db.read.WithQueryHook(hook)
 	page := voice.Page{Limit: 5, Token: place{at: 5, id: "x"}.token(listCalls)}
 	recPage := voice.Page{Limit: 5, Token: place{at: 5, id: "x"}.token(listRecordings)}
+	rendersPage := voice.Page{Limit: 5, Token: place{at: 5, id: "x"}.token(listRenders)}
 	calls := func(f voice.CallFilter) func(*Tx) error {
 		f.Workspace, f.Page = "w", page
 		return func(tx *Tx) error { _, _, err := tx.Calls(f); return err }
@@ -260,6 +261,8 @@ func TestPlans(t *testing.T) {
 		"recordings, from":    {recordings(voice.RecordingFilter{From: "1"}), "recordings_from"},
 		"recordings, to":      {recordings(voice.RecordingFilter{To: "1"}), "recordings_to"},
 		"count of recordings": {func(tx *Tx) error { _, err := tx.CountRecordings(); return err }, "recordings_status"},
+		"renders":             {func(tx *Tx) error { _, _, err := tx.Renders("r", rendersPage); return err }, "renders_recording"},
+		"waiting renders":     {func(tx *Tx) error { _, err := tx.WaitingRenders(); return err }, "renders_waiting"},
 		"channels":            {func(tx *Tx) error { _, _, err := tx.Channels("w", voice.Page{}); return err }, "channels_workspace"},
 	} {
 		hook.seen = nil

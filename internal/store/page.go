@@ -58,6 +58,7 @@ const (
 	listChannels   byte = 'n'
 	listCalls      byte = 'c'
 	listRecordings byte = 'r'
+	listRenders    byte = 'a'
 )
 
 // row is what can be paged.

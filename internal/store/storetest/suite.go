@@ -28,6 +28,7 @@ func Run(t *testing.T, fresh func(t testing.TB) Opener) {
 		"recordings":            testRecordings,
 		"recording filters":     testRecordingFilters,
 		"recording counts":      testRecordingCounts,
+		"renders":               testRenders,
 		"text from outside":     testText,
 		"pages":                 testPages,
 		"pages while inserting": testPagesWhileInserting,

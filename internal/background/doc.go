@@ -1,0 +1,15 @@
+// Package background does heavy work so that calls do not feel it: a bounded
+// number of pieces at once, each on an operating-system thread of low priority.
+//
+//	Do(ctx, work) → wait for a place → thread of low priority → work(ctx) → its error
+//
+// Publish does all its rendering and converting in here. A piece of work runs in
+// a goroutine that Do starts and joins; the thread ends with it, because a
+// priority that was lowered cannot be raised again without rights.
+//
+// It must never hold a lock that a call could want while it works, and it must
+// not go lower than it does: the garbage collector stops all threads, and so
+// waits for the slowest. A thread of the lowest priority (nice 19, SCHED_IDLE) is
+// hardly run at all on a busy machine; all others, those of the calls among them,
+// would then wait for it tens of milliseconds at every collection.
+package background
