@@ -18,7 +18,11 @@ type Layout struct {
 	// Stereo puts what the party of the recording's call says left, and what that
 	// party hears right. Otherwise both are mixed into one channel.
 	Stereo    bool
+	Swap      bool          // exchange left and right; without Stereo it does nothing
 	MaxLength time.Duration // of the file; 0 = no limit
+
+	// Peaks takes the peaks of the file, for ReadPeaks; nil = nobody draws it.
+	Peaks io.Writer
 
 	// EndCause is taken for a journal without an end record: empty while capture
 	// goes on, node-lost after a crash.
@@ -42,7 +46,8 @@ type Plan struct {
 	Samples    int64          `json:"samples"` // of the file, per channel
 	Begin      time.Duration  `json:"beginNs"` // sample 0
 	End        time.Duration  `json:"endNs"`
-	Wall       time.Time      `json:"wall"` // of Begin
+	Wall       time.Time      `json:"wall"`              // of Begin
+	Swapped    bool           `json:"swapped,omitempty"` // left and right are exchanged
 	Stopped    bool           `json:"stopped"`
 	EndCause   voice.EndCause `json:"endCause,omitempty"`
 	Tracks     []TrackPlan    `json:"tracks"`
@@ -142,7 +147,7 @@ func Make(j *journal.Reader, l Layout) (*Plan, error) {
 		p.SampleRate = defaultRate
 	}
 	if l.Stereo {
-		p.Channels = 2
+		p.Channels, p.Swapped = 2, l.Swap
 	}
 	if f.stopped {
 		p.Stopped, p.End, p.EndCause = true, max(f.stop, f.begin), f.cause
@@ -192,8 +197,11 @@ func (p *Plan) layOut(f *facts) {
 		default:
 			plan.Side, plan.Heard = 1, f.joined(p.header.Call, string(t.call), p.End)
 		}
-		if p.Channels == 1 {
+		switch {
+		case p.Channels == 1:
 			plan.Side = 0
+		case p.layout.Swap:
+			plan.Side = 1 - plan.Side
 		}
 		if t.survey != nil {
 			plan.Clock = *t.survey.Finish()

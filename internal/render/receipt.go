@@ -30,6 +30,7 @@ type Receipt struct {
 	Channels   int                      `json:"channels"`
 	Samples    int64                    `json:"samples"` // per channel
 	DurationMs int64                    `json:"durationMs"`
+	Swapped    bool                     `json:"swapped,omitempty"` // left and right are exchanged against the usual
 	Parties    []voice.RecordingChannel `json:"parties"`
 
 	Tracks []TrackReceipt `json:"tracks"`
@@ -160,6 +161,7 @@ func (r *renderer) receipt() Receipt {
 		EndCause:   p.EndCause,
 		SampleRate: p.SampleRate,
 		Channels:   p.Channels,
+		Swapped:    p.Swapped,
 		Samples:    r.file,
 		DurationMs: (r.file*1000 + int64(p.SampleRate)/2) / int64(p.SampleRate),
 		Parties:    []voice.RecordingChannel{},

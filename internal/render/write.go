@@ -36,9 +36,10 @@ type renderer struct {
 	voices []*voiced
 	byNum  map[uint16]*voiced
 	out    *wav.Writer
-	kept   []keep // what of the session is in the file
-	done   int64  // session samples that are decided
-	file   int64  // samples written
+	peaks  *peaksWriter // nil: nobody wants them
+	kept   []keep       // what of the session is in the file
+	done   int64        // session samples that are decided
+	file   int64        // samples written
 	sides  [2][]int16
 	inter  []int16
 	pcm    []int16
@@ -64,6 +65,9 @@ func (p *Plan) Write(ctx context.Context, w io.WriteSeeker) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("render %s: %w", p.header.Recording, err)
 	}
 	r := p.renderer(out)
+	if p.layout.Peaks != nil {
+		r.peaks = newPeaksWriter(p.layout.Peaks, p.SampleRate, p.Channels, p.Samples)
+	}
 	if err := p.journal.Rewind(); err != nil {
 		return Receipt{}, fmt.Errorf("render %s: %w", p.header.Recording, err)
 	}
@@ -72,6 +76,11 @@ func (p *Plan) Write(ctx context.Context, w io.WriteSeeker) (Receipt, error) {
 	}
 	if err := out.Close(); err != nil {
 		return Receipt{}, fmt.Errorf("render %s: %w", p.header.Recording, err)
+	}
+	if r.peaks != nil {
+		if err := r.peaks.close(); err != nil {
+			return Receipt{}, fmt.Errorf("render %s: %w", p.header.Recording, err)
+		}
 	}
 	receipt := r.receipt()
 	receipt.File = FileDigest{Size: target.size, SHA256: hex.EncodeToString(hash.Sum(nil))}
@@ -262,6 +271,13 @@ func (r *renderer) write(n int, mute bool) error {
 	}
 	r.done += int64(n)
 	r.file += int64(n)
+	if r.peaks != nil {
+		cut := [2][]int16{}
+		for i := range sides {
+			cut[i] = sides[i][:n]
+		}
+		r.peaks.add(cut[:len(sides)])
+	}
 	if len(sides) == 1 {
 		return r.out.Write(sides[0][:n])
 	}

@@ -58,6 +58,10 @@ type Placement struct {
 	Length  int64
 	Stream  int // index in Map.Streams
 	Segment int // index in Stream.Segments
+	// Seq is the sequence number without wraps. Within a stream, numbers that are
+	// missing between two packets were lost or are still to come; a step back, or
+	// one of thousands, is a sender that began to count anew.
+	Seq int64
 }
 
 const (
@@ -125,12 +129,12 @@ func (p *Placer) Place(pk Packet) Placement {
 		}
 		p.latest, p.ssrc = s, pk.SSRC
 	}
-	_, ord := s.sequence(&pk)
+	seq, ord := s.sequence(&pk)
 	switch {
 	case ord == duplicate:
 		return Placement{Verdict: Duplicate}
 	case pk.Ticks <= 0 || pk.Rate <= 0:
-		return Placement{Verdict: Silent}
+		return Placement{Verdict: Silent, Stream: s.index, Seq: seq}
 	}
 	ext := s.extend(&pk)
 	n := s.packets
@@ -151,7 +155,7 @@ func (p *Placer) Place(pk Packet) Placement {
 	}
 	s.last = max(s.last, k)
 	out := p.position(s, &segments[k], ext, int64(pk.Ticks))
-	out.Stream, out.Segment = s.index, k
+	out.Stream, out.Segment, out.Seq = s.index, k, seq
 	if ord == late {
 		out.Verdict = Late
 	}
