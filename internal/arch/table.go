@@ -65,6 +65,7 @@ func formats() []Package {
 		{Path: "codec/cn", Floor: Formats, Does: "comfort noise as a packet describes it"},
 		{Path: "rtp", Floor: Formats, Does: "RTP and RTCP parsed once: extended numbers, source latch, verdicts, statistics"},
 		{Path: "wav", Floor: Formats, Does: "WAV and RF64 files"},
+		{Path: "receipt", Floor: Formats, Does: "signed receipts: the signature in the bytes, and its proof"},
 	}
 }
 
@@ -74,6 +75,7 @@ func stores() []Package {
 		{Path: "sdp", Floor: Stores, Imports: []string{"codec"}, Does: "offer and answer, hold, codec choice"},
 		{Path: "store", Floor: Stores, Imports: []string{"voice", "store/sqlite"}, Does: "the database: one writer, group commit, queries by noun"},
 		{Path: "store/sqlite", Floor: Stores, Does: "the SQLite dialect: connections and migrations"},
+		{Path: "keys", Floor: Stores, Imports: []string{"receipt"}, Does: "the installation's receipt key"},
 		{Path: "blob", Floor: Stores, Does: "finished files: put, open, delete by key"},
 		{Path: "blob/fileblob", Floor: Stores, Imports: []string{"blob"}, Does: "the bucket in a local folder, with fsync"},
 	}

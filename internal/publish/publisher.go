@@ -22,12 +22,14 @@ import (
 	"tapedeck/internal/voice"
 )
 
-// Options are what a Publisher works with. DB, Recorder, Archive and WorkDir
-// are needed.
+// Options are what a Publisher works with. DB, Recorder, Archive, Signer and
+// WorkDir are needed.
 type Options struct {
 	DB       *store.DB
 	Recorder *recorder.Recorder
 	Archive  *archive.Archive
+	// Signer signs every receipt that is stored.
+	Signer Signer
 	// WorkDir takes files that are being made. On the file system of the
 	// archive, publishing is a rename.
 	WorkDir string
@@ -40,6 +42,12 @@ type Options struct {
 	Registerer prometheus.Registerer // nil = no metrics
 }
 
+// Signer puts the installation's signature on a receipt, an indented JSON
+// object. What it returns is stored and served as it is.
+type Signer interface {
+	Sign(receipt []byte) ([]byte, error)
+}
+
 // Publisher makes recordings available.
 type Publisher struct {
 	o       Options
@@ -48,8 +56,8 @@ type Publisher struct {
 
 // New makes a Publisher, and empties WorkDir of what a crash left in it.
 func New(o Options) (*Publisher, error) {
-	if o.DB == nil || o.Recorder == nil || o.Archive == nil || o.WorkDir == "" {
-		return nil, errors.New("publish: DB, Recorder, Archive and WorkDir are needed")
+	if o.DB == nil || o.Recorder == nil || o.Archive == nil || o.Signer == nil || o.WorkDir == "" {
+		return nil, errors.New("publish: DB, Recorder, Archive, Signer and WorkDir are needed")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -120,6 +128,9 @@ func (p *Publisher) publish(ctx context.Context, rec voice.Recording) error {
 	account, err := json.MarshalIndent(receipt, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write receipt of %s: %w", rec.ID, err)
+	}
+	if account, err = p.o.Signer.Sign(account); err != nil {
+		return fmt.Errorf("sign receipt of %s: %w", rec.ID, err)
 	}
 	rec.Size, rec.SHA256 = receipt.File.Size, receipt.File.SHA256 // the archive compares
 	file, err := p.o.Archive.Store(ctx, rec, partial, account)

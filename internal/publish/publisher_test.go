@@ -16,6 +16,7 @@ import (
 	"tapedeck/internal/blob/fileblob"
 	"tapedeck/internal/jobs"
 	"tapedeck/internal/journal"
+	"tapedeck/internal/keys"
 	"tapedeck/internal/recorder"
 	"tapedeck/internal/store"
 	"tapedeck/internal/testkit"
@@ -58,8 +59,12 @@ func newRig(t *testing.T) *rig {
 			t.Error(err)
 		}
 	})
+	key, err := keys.Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if r.Publisher, err = New(Options{
-		DB: db, Recorder: rec, Archive: kept, WorkDir: filepath.Join(root, "work"), KeepJournal: time.Hour, Software: "test",
+		DB: db, Recorder: rec, Archive: kept, Signer: key, WorkDir: filepath.Join(root, "work"), KeepJournal: time.Hour, Software: "test",
 	}); err != nil {
 		t.Fatal(err)
 	}

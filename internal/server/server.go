@@ -23,6 +23,7 @@ import (
 	"tapedeck/internal/dispatch"
 	"tapedeck/internal/httpapi"
 	"tapedeck/internal/jobs"
+	"tapedeck/internal/keys"
 	"tapedeck/internal/media"
 	"tapedeck/internal/publish"
 	"tapedeck/internal/recorder"
@@ -47,6 +48,7 @@ type Server struct {
 	registry *prometheus.Registry
 
 	dir       *dataDir
+	key       *keys.Key // signs receipts
 	db        *store.DB
 	bucket    *blob.Bucket
 	media     *media.Engine
@@ -100,13 +102,16 @@ func (s *Server) now() time.Duration { return time.Since(s.epoch) }
 
 func (s *Server) opened(closer func() error) { s.closers = append(s.closers, closer) }
 
-// openStores: lock, database, blobs.
+// openStores: lock, receipt key, database, blobs.
 func (s *Server) openStores(ctx context.Context) (err error) {
 	c := s.o.Config
 	if s.dir, err = openDataDir(c.Data); err != nil {
 		return err
 	}
 	s.opened(s.dir.close)
+	if s.key, err = keys.Open(c.Data); err != nil {
+		return err
+	}
 	database := c.Database
 	if database == "" {
 		database = store.PathIn(c.Data)
@@ -182,7 +187,7 @@ func (s *Server) openCalls(context.Context) (err error) {
 		return err
 	}
 	if s.publisher, err = publish.New(publish.Options{
-		DB: s.db, Recorder: s.recorder, Archive: kept, WorkDir: s.dir.in(workName),
+		DB: s.db, Recorder: s.recorder, Archive: kept, Signer: s.key, WorkDir: s.dir.in(workName),
 		KeepJournal: c.Recording.KeepJournal, Software: "tapedeck " + s.o.Version,
 		Logger: s.log, Registerer: s.registry,
 	}); err != nil {
