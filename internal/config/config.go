@@ -38,6 +38,7 @@ type Recording struct {
 	Buffer      int64         // bytes in memory while a disk stalls
 	MinFree     int64         // bytes on the disk; below, no new recordings
 	KeepJournal time.Duration // after the file is safe
+	MaskDTMF    bool          // no key that is pressed is kept
 	Flush       time.Duration // journal blocks are written this often
 	Sync        time.Duration // and synced to disk this often
 }

@@ -74,6 +74,11 @@ func recordingFields() []Field {
 		bytesField("recording.buffer", "memory for recordings while the disk stalls", func(c *Config) *int64 { return &c.Recording.Buffer }, 1<<20, 1<<40),
 		bytesField("recording.min_free", "free disk space below which no new recording starts", func(c *Config) *int64 { return &c.Recording.MinFree }, 0, 1<<50),
 		durationField("recording.keep_journal", "how long the journal is kept after the file is safe", func(c *Config) *time.Duration { return &c.Recording.KeepJournal }, 0, 10*365*24*time.Hour),
+		{
+			Key: "recording.mask_dtmf", Help: "keep no digits that parties press, only that and when they press",
+			get: func(c *Config) string { return strconv.FormatBool(c.Recording.MaskDTMF) },
+			set: func(c *Config, s string) (err error) { c.Recording.MaskDTMF, err = yesNo(s); return err },
+		},
 		durationField("recording.flush", "how often what is recorded is written", func(c *Config) *time.Duration { return &c.Recording.Flush }, 10*time.Millisecond, 10*time.Second),
 		durationField("recording.sync", "how often what is written is synced to disk", func(c *Config) *time.Duration { return &c.Recording.Sync }, 10*time.Millisecond, time.Minute),
 	}

@@ -42,6 +42,15 @@ func (b *Block) Report(at time.Duration, track uint16, r *SenderReport) bool {
 	return true
 }
 
+// Digit appends a digit entry, or reports false.
+func (b *Block) Digit(at time.Duration, track uint16, d *Digit) bool {
+	if len(b.buf)+entrySize+digitSize > cap(b.buf) {
+		return false
+	}
+	b.buf = appendDigit(b.buf, at, track, d)
+	return true
+}
+
 // Encoded appends entries made by Encode, or reports false.
 func (b *Block) Encoded(entries []byte) bool {
 	if len(b.buf)+len(entries) > cap(b.buf) {

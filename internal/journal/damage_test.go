@@ -221,6 +221,7 @@ func TestEntriesThatLieAreTold(t *testing.T) {
 		"cut head":      {1, 2, 3},
 		"short packet":  append(putEntry(nil, KindPacket, 0, 3, 1), 1, 2, 3),
 		"short report":  append(putEntry(nil, KindSenderReport, 0, 3, 1), 1, 2, 3),
+		"short digit":   append(putEntry(nil, KindDigit, 0, 3, 1), 1, 2, 3),
 		"no JSON":       append(putEntry(nil, KindStop, 0, 3, 1), 1, 2, 3),
 		"JSON of a map": append(putEntry(nil, KindStop, 0, 2, 1), "[]"...),
 	} {

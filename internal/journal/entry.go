@@ -25,6 +25,9 @@ const (
 	KindResumed      Kind = 11 // the gate is open again. Offset
 	KindGap          Kind = 12 // Lost packets between From and now were not kept
 	KindStop         Kind = 13 // capture ended. Cause, Offset
+	KindDigit        Kind = 14 // a key was pressed on a track, until now
+
+	lastKind = KindDigit
 )
 
 // String names the kind, as "journal inspect" prints it.
@@ -34,6 +37,7 @@ func (k Kind) String() string {
 		KindTrackOpened: "track-opened", KindTrackChanged: "track-changed", KindTrackClosed: "track-closed",
 		KindJoined: "joined", KindParted: "parted", KindHeld: "held", KindBegin: "begin",
 		KindPaused: "paused", KindResumed: "resumed", KindGap: "gap", KindStop: "stop",
+		KindDigit: "digit",
 	}
 	if int(k) < len(names) && names[k] != "" {
 		return names[k]
@@ -63,6 +67,7 @@ type Entry struct {
 	Track  uint16        // number of the track, for packets, reports and track entries
 	Packet Packet        // KindPacket
 	Report SenderReport  // KindSenderReport
+	Digit  Digit         // KindDigit
 	Detail Detail        // control entries
 }
 
@@ -83,6 +88,15 @@ type SenderReport struct {
 	NTP             uint64
 	RTPTime         uint32
 	Packets, Octets uint32
+}
+
+// Digit is a key that a party pressed (RFC 4733). Its entry is written when the
+// key is let go, which is the entry's time.
+type Digit struct {
+	Key    byte          // '0' to '9', '*', '#', 'A' to 'D'
+	Volume uint8         // below the reference level, dBm0
+	From   time.Duration // arrival of its first packet, since Header.Start
+	Length time.Duration // how long it was pressed, as the sender says
 }
 
 // Codec is one payload type that a track may carry.
@@ -110,6 +124,16 @@ type Detail struct {
 	Offset   time.Duration `json:"offsetNs,omitempty"` // since Begin
 	From     time.Duration `json:"fromNs,omitempty"`   // since Header.Start
 	Lost     uint64        `json:"lost,omitempty"`
+	Unheard  *Unheard      `json:"unheard,omitempty"`
+}
+
+// Unheard counts the datagrams that came to the ports of a track's party and
+// were no packets of it, so that they are not in the journal.
+type Unheard struct {
+	Foreign   uint64 `json:"foreign,omitempty"`   // from somebody else
+	Malformed uint64 `json:"malformed,omitempty"` // no RTP or RTCP
+	Unknown   uint64 `json:"unknown,omitempty"`   // of a payload type that nobody agreed on
+	Overflow  uint64 `json:"overflow,omitempty"`  // dropped by the system, because nobody took them in time
 }
 
 func putEntry(dst []byte, k Kind, flags byte, length int, at time.Duration) []byte {
@@ -142,6 +166,14 @@ func appendReport(dst []byte, at time.Duration, track uint16, r *SenderReport) [
 	dst = binary.LittleEndian.AppendUint32(dst, r.RTPTime)
 	dst = binary.LittleEndian.AppendUint32(dst, r.Packets)
 	return binary.LittleEndian.AppendUint32(dst, r.Octets)
+}
+
+func appendDigit(dst []byte, at time.Duration, track uint16, d *Digit) []byte {
+	dst = putEntry(dst, KindDigit, 0, digitSize, at)
+	dst = binary.LittleEndian.AppendUint16(dst, track)
+	dst = append(dst, d.Key, d.Volume)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(d.From))
+	return binary.LittleEndian.AppendUint64(dst, uint64(d.Length))
 }
 
 // Encode returns the bytes of a control entry, to be put into a Block. It fails
@@ -196,6 +228,8 @@ func decodeEntry(b []byte, e *Entry) (int, error) {
 		err = decodePacket(body, flags, e)
 	case e.Kind == KindSenderReport:
 		err = decodeReport(body, e)
+	case e.Kind == KindDigit:
+		err = decodeDigit(body, e)
 	case e.Kind.Control():
 		err = decodeDetail(body, e)
 	}
@@ -229,6 +263,20 @@ func decodeReport(b []byte, e *Entry) error {
 		RTPTime: binary.LittleEndian.Uint32(b[14:]),
 		Packets: binary.LittleEndian.Uint32(b[18:]),
 		Octets:  binary.LittleEndian.Uint32(b[22:]),
+	}
+	return nil
+}
+
+func decodeDigit(b []byte, e *Entry) error {
+	if len(b) < digitSize {
+		return fmt.Errorf("%w: digit entry of %d bytes", ErrMalformed, len(b))
+	}
+	e.Track = binary.LittleEndian.Uint16(b)
+	e.Digit = Digit{
+		Key:    b[2],
+		Volume: b[3],
+		From:   time.Duration(binary.LittleEndian.Uint64(b[4:])),
+		Length: time.Duration(binary.LittleEndian.Uint64(b[12:])),
 	}
 	return nil
 }

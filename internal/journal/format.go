@@ -22,6 +22,7 @@ const (
 	entrySize    = 12
 	packetSize   = 13 // of a packet entry's body before its payload
 	reportSize   = 26
+	digitSize    = 20
 
 	// MaxBody is the longest body of a block. It bounds what a reader allocates,
 	// whatever a length field says.
@@ -80,10 +81,11 @@ type Header struct {
 	Channel    string        `json:"channel,omitempty"`
 	Call       string        `json:"call"`
 	Stereo     bool          `json:"stereo"`
-	MaxLength  time.Duration `json:"maxLengthNs,omitempty"` // of the file; 0 = no limit
-	SampleRate int           `json:"sampleRate"`            // of the file, Hz
-	Wall       time.Time     `json:"wall"`                  // when the journal was made
-	Start      time.Duration `json:"monotonicNs"`           // the same instant on the recorder's clock; entries count from it
+	MaxLength  time.Duration `json:"maxLengthNs,omitempty"`  // of the file; 0 = no limit
+	SampleRate int           `json:"sampleRate"`             // of the file, Hz
+	Masked     bool          `json:"digitsMasked,omitempty"` // of keys that are pressed, only the times are kept
+	Wall       time.Time     `json:"wall"`                   // when the journal was made
+	Start      time.Duration `json:"monotonicNs"`            // the same instant on the recorder's clock; entries count from it
 }
 
 // frame is the fixed part in front of a block's body.

@@ -52,6 +52,8 @@ func FuzzEntries(f *testing.F) {
 			b.Packet(e.At, e.Track, &e.Packet)
 		case KindSenderReport:
 			b.Report(e.At, e.Track, &e.Report)
+		case KindDigit:
+			b.Digit(e.At, e.Track, &e.Digit)
 		default:
 			encoded, err := Encode(&e)
 			if err != nil {

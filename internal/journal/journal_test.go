@@ -41,6 +41,7 @@ func sample() []Entry {
 		{Kind: KindPacket, At: -time.Microsecond, Track: 1, Packet: Packet{PT: 101, Payload: []byte{}}},
 		{Kind: KindParted, At: 29 * ms, Detail: Detail{Call: "c1", Other: "c2"}},
 		{Kind: KindTrackClosed, At: 30 * ms, Track: 1},
+		{Kind: KindDigit, At: 30 * ms, Track: 1, Digit: Digit{Key: '#', Volume: 10, From: 20 * ms, Length: 10 * ms}},
 		{Kind: KindStop, At: 31 * ms, Detail: Detail{Cause: "call-ended", Offset: 29 * ms, Wall: header().Wall}},
 	}
 }
@@ -53,6 +54,8 @@ func put(t testing.TB, w *Writer, e Entry) {
 		err = w.Packet(e.At, e.Track, &e.Packet)
 	case KindSenderReport:
 		err = w.Report(e.At, e.Track, &e.Report)
+	case KindDigit:
+		err = w.Digit(e.At, e.Track, &e.Digit)
 	default:
 		err = w.Control(e)
 	}
@@ -268,7 +271,7 @@ func (f *flakyFile) WriteAt(b []byte, off int64) (int, error) {
 }
 
 func TestKindNames(t *testing.T) {
-	for k := KindPacket; k <= KindStop; k++ {
+	for k := KindPacket; k <= lastKind; k++ {
 		if name := k.String(); name == "" || name == fmt.Sprintf("kind-%d", k) {
 			t.Errorf("kind %d has no name", k)
 		}
@@ -288,7 +291,7 @@ func TestPrint(t *testing.T) {
 	if err := Print(&out, open(t, path), true); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{header().Recording, "track-opened", `"cause":"call-ended"`, "ssrc deadbeef  pt 0  160 bytes marker", "15 entries"} {
+	for _, want := range []string{header().Recording, "track-opened", `"cause":"call-ended"`, "ssrc deadbeef  pt 0  160 bytes marker", "16 entries", "key '#'  from 20ms  for 10ms"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}

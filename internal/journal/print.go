@@ -62,7 +62,7 @@ func printEntries(out io.Writer, r *Reader, packets bool) (first *CorruptError, 
 		if e.Kind == KindPacket {
 			tracks[e.Track]++
 		}
-		if packets || e.Kind.Control() {
+		if packets || e.Kind.Control() || e.Kind == KindDigit {
 			printEntry(out, &e)
 		}
 	}
@@ -81,6 +81,9 @@ func printEntry(out io.Writer, e *Entry) {
 	case e.Kind == KindSenderReport:
 		s := &e.Report
 		fmt.Fprintf(out, "  track %d  ssrc %08x  ntp %016x  time %d  packets %d  octets %d\n", e.Track, s.SSRC, s.NTP, s.RTPTime, s.Packets, s.Octets)
+	case e.Kind == KindDigit:
+		d := &e.Digit
+		fmt.Fprintf(out, "  track %d  key %q  from %s  for %s  -%d dBm0\n", e.Track, d.Key, d.From.Round(time.Microsecond), d.Length, d.Volume)
 	default:
 		detail, err := json.Marshal(&e.Detail)
 		if err != nil {
@@ -97,7 +100,7 @@ func printSums(out io.Writer, r *Reader, kinds map[Kind]int64, tracks map[uint16
 		fmt.Fprintf(out, ", %d of kinds that this program does not know", s.Unknown)
 	}
 	fmt.Fprintln(out)
-	for k := KindPacket; k <= KindStop; k++ {
+	for k := KindPacket; k <= lastKind; k++ {
 		if kinds[k] > 0 {
 			fmt.Fprintf(out, "%8d  %s\n", kinds[k], k)
 		}

@@ -279,7 +279,7 @@ func (r *Reader) Next(e *Entry) error {
 			return bad
 		}
 		r.body = r.body[n:]
-		if e.Kind < KindPacket || e.Kind > KindStop {
+		if e.Kind < KindPacket || e.Kind > lastKind {
 			r.stats.Unknown++
 			continue
 		}

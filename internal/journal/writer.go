@@ -98,6 +98,11 @@ func (w *Writer) Report(at time.Duration, track uint16, r *SenderReport) error {
 	return w.put(func(b *Block) bool { return b.Report(at, track, r) })
 }
 
+// Digit puts a digit entry into the writer's own block.
+func (w *Writer) Digit(at time.Duration, track uint16, d *Digit) error {
+	return w.put(func(b *Block) bool { return b.Digit(at, track, d) })
+}
+
 // Control puts a control entry into the writer's own block.
 func (w *Writer) Control(e Entry) error {
 	encoded, err := Encode(&e)

@@ -80,8 +80,10 @@ type Capture struct {
 	fill     *journal.Block
 	full     []*journal.Block
 	tracks   uint16
-	packets  uint64 // taken since the writer came by
-	lost     uint64 // in the gap that is open now
+	all      []*Track // that are open
+	resumed  bool     // the gate was shut before
+	packets  uint64   // taken since the writer came by
+	lost     uint64   // in the gap that is open now
 	lostFrom time.Duration
 	history  []byte // control entries so far, to be restated
 
@@ -142,6 +144,7 @@ func (c *Capture) Pause(b voice.PauseBehavior) (time.Duration, error) {
 	if c.paused {
 		return 0, fmt.Errorf("pause recording %s: %w", c.spec.Recording, ErrPaused)
 	}
+	c.endPresses(c.r.o.Now())
 	c.open, c.paused = false, true
 	if b == "" {
 		b = voice.PauseSilence
@@ -160,7 +163,7 @@ func (c *Capture) Resume() (time.Duration, error) {
 		return 0, fmt.Errorf("resume recording %s: %w", c.spec.Recording, ErrNotPaused)
 	}
 	at := c.mark(journal.KindResumed, journal.Detail{})
-	c.open, c.paused = true, false
+	c.open, c.paused, c.resumed = true, false, true
 	c.since = c.begin + at + resumeGuard
 	return at, nil
 }
@@ -187,6 +190,7 @@ func (c *Capture) stop(cause voice.EndCause) (time.Duration, error) {
 		return 0, ErrFailed
 	}
 	c.open, c.stopped = false, true
+	c.endPresses(c.r.o.Now())
 	c.closeGap(true)
 	c.offset = c.mark(journal.KindStop, journal.Detail{Cause: string(cause), Wall: c.wall})
 	return c.offset, nil

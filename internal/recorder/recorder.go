@@ -24,6 +24,7 @@ type Options struct {
 	SyncEvery  time.Duration // how often written blocks are fsynced; 0 = 1 s
 	RetryFor   time.Duration // how long a failing disk is tried again before a capture fails; 0 = 30 s
 	Buffer     int64         // bytes of blocks in memory, all captures together; 0 = 64 MiB
+	MaskDigits bool          // of telephone-events, keep only when they came: neither digit nor payload
 	MinFree    uint64        // bytes that must be free on the disk for Room to say yes; 0 = not checked
 
 	Now        func() time.Duration // the process's monotonic clock; nil = time since New

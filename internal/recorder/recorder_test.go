@@ -35,7 +35,7 @@ func TestARecording(t *testing.T) {
 	b.Take(g.packet(2))
 	c.Held(g.now(), "c2", true)
 	b.SetCodecs(g.now(), nil)
-	b.Close(g.now())
+	b.Close(g.now(), Unheard{Foreign: 3})
 	b.Take(g.packet(3)) // closed: dropped
 	c.Parted(g.now(), "c1", "c2")
 	g.pass(time.Second)

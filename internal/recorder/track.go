@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"slices"
 	"time"
 
 	"tapedeck/internal/journal"
@@ -21,7 +22,11 @@ type TrackSpec struct {
 type Track struct {
 	c      *Capture
 	number uint16
-	closed bool // guarded by c.mu
+
+	// Guarded by c.mu.
+	closed bool
+	keys   keys
+	shut   shut
 }
 
 // Track opens a track. Tracks may come and go while the capture runs.
@@ -36,6 +41,7 @@ func (c *Capture) Track(s TrackSpec) *Track {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := &Track{c: c, number: c.tracks}
+	t.keys.learn(s.Codecs)
 	c.tracks++
 	if c.stopped || c.dead {
 		t.closed = true
@@ -43,12 +49,14 @@ func (c *Capture) Track(s TrackSpec) *Track {
 	}
 	e.Track = t.number
 	c.put(c.encode(e), true)
+	c.all = append(c.all, t)
 	return t
 }
 
 // Take copies a packet into the filling block. It does not block, does not keep
 // the payload and does not allocate. Outside of Begin and Stop, and while
-// paused, it drops the packet.
+// paused, it drops the packet. Of a telephone-event that must not be known, only
+// the header is kept, so that its sequence number is not missed.
 func (t *Track) Take(p *rtp.Received) {
 	c := t.c
 	packet := journal.Packet{
@@ -58,7 +66,7 @@ func (t *Track) Take(p *rtp.Received) {
 	c.mu.Lock()
 	// A packet may be handed over later than it arrived, when its source had to
 	// show itself first: what came during a pause stays out after it, too.
-	if !c.open || t.closed || p.Arrival < c.since {
+	if t.closed || !t.admit(p, &packet) {
 		c.mu.Unlock()
 		return
 	}
@@ -79,6 +87,36 @@ func (t *Track) Take(p *rtp.Received) {
 	if full {
 		wake(c.r.wakeWriter)
 	}
+}
+
+// admit says whether the gate lets a packet through, and takes out of it what
+// must not be known; the capture's lock is held.
+func (t *Track) admit(p *rtp.Received, packet *journal.Packet) bool {
+	c := t.c
+	event := t.keys.is(p)
+	secret := event && t.read(p)
+	if !c.open || p.Arrival < c.since {
+		if c.begun && !c.stopped {
+			t.shut.see(p)
+		}
+		return false
+	}
+	if t.shut.any {
+		switch {
+		case t.shut.late(p):
+			return false
+		case p.Arrival-c.since > lateness:
+			t.shut = shut{}
+		}
+	}
+	if event {
+		if secret || c.r.o.MaskDigits {
+			packet.Payload = nil
+		}
+	} else if t.keys.pending && p.Arrival-t.keys.last > letGo {
+		t.endPress(p.Arrival)
+	}
+	return true
 }
 
 // TakeReport copies a sender report into the filling block.
@@ -103,22 +141,38 @@ func (t *Track) TakeReport(p *rtp.SenderReport) {
 // SetCodecs notes what the track may carry from now on, after an offer and
 // answer.
 func (t *Track) SetCodecs(at time.Duration, codecs []Codec) {
-	t.note(journal.Entry{Kind: journal.KindTrackChanged, At: at - t.c.start, Track: t.number, Detail: journal.Detail{Codecs: codecs}}, false)
+	encoded := t.c.encode(journal.Entry{Kind: journal.KindTrackChanged, At: at - t.c.start, Track: t.number, Detail: journal.Detail{Codecs: codecs}})
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	t.keys.learn(codecs)
+	t.note(encoded)
 }
 
-// Close ends the track: what it is given afterwards is dropped.
-func (t *Track) Close(at time.Duration) {
-	t.note(journal.Entry{Kind: journal.KindTrackClosed, At: at - t.c.start, Track: t.number}, true)
-}
+// Unheard counts the datagrams of a track's party that no track is given.
+type Unheard = journal.Unheard
 
-func (t *Track) note(e journal.Entry, last bool) {
+// Close ends the track: what it is given afterwards is dropped. It notes what
+// came beside its packets while it was open.
+func (t *Track) Close(at time.Duration, u Unheard) {
+	e := journal.Entry{Kind: journal.KindTrackClosed, At: at - t.c.start, Track: t.number}
+	if u != (Unheard{}) {
+		e.Detail.Unheard = &u
+	}
 	c := t.c
 	encoded := c.encode(e)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t.closed || c.stopped || c.dead {
-		return
+	if !t.closed && !c.stopped && !c.dead {
+		t.endPress(at)
 	}
-	t.closed = last
-	c.put(encoded, true)
+	t.note(encoded)
+	t.closed = true
+	c.all = slices.DeleteFunc(c.all, func(other *Track) bool { return other == t })
+}
+
+// note puts a control entry of the track; the capture's lock is held.
+func (t *Track) note(encoded []byte) {
+	if !t.closed && !t.c.stopped && !t.c.dead {
+		t.c.put(encoded, true)
+	}
 }

@@ -101,7 +101,7 @@ func (r *Recorder) create(c *Capture) bool {
 	s := &c.spec
 	w, err := journal.Create(c.path, journal.Header{
 		Recording: string(s.Recording), Workspace: string(s.Workspace), Channel: string(s.Channel), Call: string(s.Call),
-		Stereo: s.Stereo, MaxLength: s.MaxLength, SampleRate: s.SampleRate, Wall: s.Wall, Start: c.start,
+		Stereo: s.Stereo, MaxLength: s.MaxLength, SampleRate: s.SampleRate, Masked: r.o.MaskDigits, Wall: s.Wall, Start: c.start,
 	}, r.o.Files)
 	if err != nil {
 		r.metrics.writeErrors.Inc()

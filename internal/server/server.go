@@ -167,7 +167,7 @@ func (s *Server) openEngines(context.Context) (err error) {
 	s.opened(s.media.Close)
 	if s.recorder, err = recorder.New(recorder.Options{
 		Dir: s.dir.in(journalsName), FlushEvery: c.Recording.Flush, SyncEvery: c.Recording.Sync,
-		Buffer: c.Recording.Buffer, MinFree: uint64(max(0, c.Recording.MinFree)), Now: s.now,
+		Buffer: c.Recording.Buffer, MinFree: uint64(max(0, c.Recording.MinFree)), MaskDigits: c.Recording.MaskDTMF, Now: s.now,
 		Logger: s.log, Registerer: s.registry,
 	}); err != nil {
 		return err

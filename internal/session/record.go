@@ -45,6 +45,7 @@ type take struct {
 	on      *leg
 	capture *recorder.Capture
 	tracks  map[*leg]*recorder.Track
+	before  map[*leg]media.Stats // of a leg, when it got its track
 
 	opened  bool // the journal is on disk
 	begun   bool // sample 0 is set
@@ -107,7 +108,7 @@ func (s *session) record(l *leg, spec takeSpec) (*take, error) {
 		length = seconds(spec.maxLength)
 	}
 	now := time.Now().UTC()
-	t := &take{on: l, spec: spec, tracks: map[*leg]*recorder.Track{}}
+	t := &take{on: l, spec: spec, tracks: map[*leg]*recorder.Track{}, before: map[*leg]media.Stats{}}
 	t.rec = voice.Recording{
 		ID: voice.RecordingID(s.newID()), Workspace: l.call.Workspace, Channel: l.call.Channel, Call: l.call.ID,
 		Status: voice.RecordingAccepted, Origin: spec.origin, Stereo: spec.stereo, MaxLength: length,
@@ -182,13 +183,30 @@ func (t *take) add(l *leg) {
 	t.tracks[l] = t.capture.Track(recorder.TrackSpec{
 		Call: l.call.ID, Party: l.party(), Role: l.role(), Codecs: l.codecs(),
 	})
+	if l.media != nil {
+		t.before[l] = l.media.Stats()
+	}
 }
 
-// drop closes the leg's track.
+// drop closes the leg's track, with the count of what came beside its packets.
 func (t *take) drop(l *leg, at time.Duration) {
 	if track := t.tracks[l]; track != nil {
-		track.Close(at)
+		track.Close(at, t.unheard(l))
 		delete(t.tracks, l)
+		delete(t.before, l)
+	}
+}
+
+// unheard counts what came to the leg's ports since it has a track, and was no
+// packet of its party.
+func (t *take) unheard(l *leg) recorder.Unheard {
+	if t.stopped || l.media == nil {
+		return recorder.Unheard{}
+	}
+	now, before := l.media.Stats(), t.before[l]
+	return recorder.Unheard{
+		Foreign: now.Foreign - before.Foreign, Malformed: now.Malformed - before.Malformed,
+		Unknown: now.Unknown - before.Unknown, Overflow: now.Overflow - before.Overflow,
 	}
 }
 
@@ -314,6 +332,15 @@ func (s *session) moveTake(t *take, e voice.RecordingEvent) {
 func (s *session) stopTake(t *take, cause voice.EndCause) {
 	if t.stopped {
 		return
+	}
+	// Counted first, so that no word falls between the ends of the tracks and of
+	// the capture.
+	counts := map[*recorder.Track]recorder.Unheard{}
+	for l, track := range t.tracks {
+		counts[track] = t.unheard(l)
+	}
+	for track, unheard := range counts {
+		track.Close(s.now(), unheard)
 	}
 	t.stopped = true
 	s.clock.drop(t.limit)

@@ -1,0 +1,166 @@
+package recorder
+
+import (
+	"strings"
+	"time"
+
+	"tapedeck/internal/journal"
+	"tapedeck/internal/rtp"
+)
+
+const (
+	// eventName is the codec name of telephone-events in SDP (RFC 4733 §7.1.1).
+	eventName = "telephone-event"
+	// eventRate is their clock rate where nobody says another, Hz (RFC 4733 §2.1).
+	eventRate = 8000
+	// letGo is how long nothing may come of a key that is pressed until it counts as
+	// let go: all three packets of its end were lost. Senders repeat it every 50 ms
+	// (RFC 4733 §2.5.1.2).
+	letGo = 250 * time.Millisecond
+	// stale is how far back, in units of RTP time, a packet belongs to what was
+	// before; farther, the sender has set its clock anew.
+	stale = 1 << 20
+	// lateness is how long after the gate opened a packet from before may come.
+	lateness = 10 * time.Second
+)
+
+// shut is what a track saw go by while the gate was shut: the newest packet. What
+// is not newer was spoken in the pause, whenever it comes.
+type shut struct {
+	any       bool
+	ssrc      uint32
+	seq, time uint64
+}
+
+// see notes a packet of the pause; the capture's lock is held.
+func (s *shut) see(p *rtp.Received) {
+	if !s.any || s.ssrc != p.SSRC {
+		*s = shut{any: true, ssrc: p.SSRC, seq: p.Seq, time: p.Time}
+		return
+	}
+	s.seq, s.time = max(s.seq, p.Seq), max(s.time, p.Time)
+}
+
+// late reports whether a packet was sent before the newest one of the pause.
+func (s *shut) late(p *rtp.Received) bool { return s.any && s.ssrc == p.SSRC && p.Seq <= s.seq }
+
+// keys follows the keys that a party presses, from telephone-events (RFC 4733).
+// The capture's lock guards it.
+type keys struct {
+	types [2]uint64 // payload types that are telephone-events, as bits
+	rate  uint32    // of their clock, Hz
+
+	any     bool // the rest holds a press
+	ssrc    uint32
+	code    uint8
+	volume  uint8
+	time    uint64 // RTP time of its beginning
+	before  uint64 // clock units of its segments that are over
+	units   uint16 // clock units of the present segment so far
+	hidden  bool   // it began while the gate was shut
+	pending bool   // its entry was not written yet
+	from    time.Duration
+	last    time.Duration
+}
+
+// learn notes which payload types are telephone-events. One that is not told of
+// keeps its meaning: packets of a former agreement may still come.
+func (k *keys) learn(codecs []Codec) {
+	for _, c := range codecs {
+		word, bit := &k.types[c.PT>>6&1], uint64(1)<<(c.PT&63)
+		if !strings.EqualFold(c.Name, eventName) {
+			*word &^= bit
+			continue
+		}
+		*word |= bit
+		if c.ClockRate > 0 {
+			k.rate = uint32(c.ClockRate)
+		}
+	}
+}
+
+// is reports whether a packet is a telephone-event, be it late or a duplicate.
+func (k *keys) is(p *rtp.Received) bool {
+	return p.Verdict == rtp.Event || k.types[p.PT>>6&1]&(1<<(p.PT&63)) != 0
+}
+
+// read takes the packet of a telephone-event, whether it is kept or not, and
+// reports whether its payload must stay out: the key was pressed while the gate
+// was shut. A press is known by the RTP time of its beginning, so that a key
+// which is held until after the pause, and the repeated packets of its end, stay
+// out with it.
+func (t *Track) read(p *rtp.Received) (secret bool) {
+	k := &t.keys
+	e, ok := rtp.ParseEvent(p.Payload)
+	if !ok {
+		return true // no telephone-event as we know them: nothing to tell, nothing to keep
+	}
+	open := t.c.open && p.Arrival >= t.c.since
+	same := k.any && k.ssrc == p.SSRC
+	switch {
+	case same && p.Time < k.time && k.time-p.Time < stale: // of a press before
+		return !open || t.hides(p, e)
+	case same && p.Time == k.time:
+	case same && !p.Marker && e.Code == k.code && p.Time == k.time+uint64(k.units):
+		// RFC 4733 §2.5.1.3: a long press goes on in another segment.
+		k.before += uint64(k.units)
+		k.time, k.units = p.Time, 0
+	default:
+		t.endPress(p.Arrival)
+		k.any, k.ssrc, k.code, k.time, k.before, k.units = true, p.SSRC, e.Code, p.Time, 0, 0
+		k.hidden = !open || t.hides(p, e)
+		_, isKey := e.Digit()
+		k.pending, k.from = isKey && !k.hidden && !t.c.r.o.MaskDigits, p.Arrival
+	}
+	k.units, k.volume, k.last = max(k.units, e.Duration), e.Volume, p.Arrival
+	if !open {
+		k.hidden, k.pending = true, false
+	}
+	if e.End && k.pending {
+		t.endPress(p.Arrival)
+	}
+	return k.hidden
+}
+
+// hides reports whether a press began before the gate opened again.
+func (t *Track) hides(p *rtp.Received, e rtp.TelephoneEvent) bool {
+	s := &t.shut
+	if s.any && s.ssrc == p.SSRC && p.Time <= s.time && s.time-p.Time < stale {
+		return true
+	}
+	pressed := time.Duration(e.Duration) * time.Second / time.Duration(t.keys.clock())
+	return t.c.resumed && p.Arrival-pressed < t.c.since
+}
+
+func (k *keys) clock() uint32 {
+	if k.rate == 0 {
+		return eventRate
+	}
+	return k.rate
+}
+
+// endPress writes the entry of the key that is pressed, if there is one; the
+// capture's lock is held.
+func (t *Track) endPress(at time.Duration) {
+	k, c := &t.keys, t.c
+	if !k.pending {
+		return
+	}
+	k.pending = false
+	key, _ := rtp.TelephoneEvent{Code: k.code}.Digit()
+	d := journal.Digit{
+		Key: key, Volume: k.volume, From: k.from - c.start,
+		Length: time.Duration(k.before+uint64(k.units)) * time.Second / time.Duration(k.clock()),
+	}
+	if c.fill == nil || !c.fill.Digit(at-c.start, t.number, &d) {
+		c.turn(true)
+		c.fill.Digit(at-c.start, t.number, &d) // fits an empty block
+	}
+}
+
+// endPresses writes what is pressed on all tracks: what comes of it is not kept.
+func (c *Capture) endPresses(at time.Duration) {
+	for _, t := range c.all {
+		t.endPress(at)
+	}
+}
