@@ -182,7 +182,7 @@ func (p *Publisher) renderTo(ctx context.Context, rec voice.Recording, f *os.Fil
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	plan, err := render.Make(j, render.Layout{
-		Stereo: rec.Stereo, MaxLength: rec.MaxLength, EndCause: rec.EndCause, Software: p.o.Software,
+		Stereo: rec.Stereo, MaxLength: rec.MaxLength, EndCause: rec.EndCause, Ended: rec.EndedAt, Software: p.o.Software,
 	})
 	if err != nil {
 		return receipt, fmt.Errorf("plan recording %s: %w", rec.ID, err)

@@ -62,6 +62,8 @@ func (f *facts) add(e *journal.Entry) {
 		t := f.track(e.Track)
 		t.call, t.party, t.role = voice.CallID(d.Call), d.Party, voice.Role(d.Role)
 		t.codecs(d.Codecs)
+	case journal.KindTrackClosed:
+		f.track(e.Track).unheard = d.Unheard
 	case journal.KindTrackChanged:
 		f.track(e.Track).codecs(d.Codecs)
 	case journal.KindJoined, journal.KindParted:
@@ -74,7 +76,7 @@ func (f *facts) add(e *journal.Entry) {
 	case journal.KindResumed:
 		f.resume(e.At)
 	case journal.KindGap:
-		f.gaps = append(f.gaps, Gap{Span{d.From, e.At}, d.Lost})
+		f.gaps = append(f.gaps, Gap{Span: Span{d.From, e.At}, Lost: d.Lost})
 	case journal.KindStop:
 		f.stopped, f.stop, f.cause = true, e.At, voice.EndCause(d.Cause)
 		if !f.begun && !d.Wall.IsZero() { // every Begin was lost to damage
@@ -138,11 +140,13 @@ func (f *facts) track(n uint16) *track {
 // track is what is known of a track while its entries pass by. Both passes go
 // through the same states.
 type track struct {
-	call   voice.CallID
-	party  string
-	role   voice.Role
-	types  [128]*format
-	survey *timeline.Survey
+	call  voice.CallID
+	party string
+	role  voice.Role
+	// unheard is known in the first pass only, after its end.
+	unheard *journal.Unheard
+	types   [128]*format
+	survey  *timeline.Survey
 }
 
 // format is what packets of one payload type are.

@@ -27,6 +27,9 @@ type Layout struct {
 	// EndCause is taken for a journal without an end record: empty while capture
 	// goes on, node-lost after a crash.
 	EndCause voice.EndCause
+	// Ended is when capture ended, for a journal without an end record: what lies
+	// between its last entry and then never reached the disk. Zero = not known.
+	Ended    time.Time
 	Software string                  // name and version for the receipt
 	Progress func(done, total int64) // called now and then by Write, in samples; nil = nobody looks
 }
@@ -68,8 +71,10 @@ type TrackPlan struct {
 	Role   voice.Role   `json:"role"`
 	Side   int          `json:"side"` // channel of the file; 0 = first (left)
 	Always bool         `json:"always,omitempty"`
-	Heard  []Span       `json:"heard,omitempty"` // when it is in the file, unless always
-	Clock  timeline.Map `json:"clock"`
+	// Unheard is what came beside the track's packets, as its end in the journal says.
+	Unheard *journal.Unheard `json:"unheard,omitempty"`
+	Heard   []Span           `json:"heard,omitempty"` // when it is in the file, unless always
+	Clock   timeline.Map     `json:"clock"`
 }
 
 // Span is a time on the journal's clock, from its beginning to before its end.
@@ -89,6 +94,7 @@ type Pause struct {
 type Gap struct {
 	Span
 	Lost uint64 `json:"lost"`
+	Tail bool   `json:"tail,omitempty"` // the end of the recording never reached the disk; what it was is not known
 }
 
 // Make reads the journal once and plans the file. It fails with ErrNotBegun when
@@ -152,9 +158,22 @@ func Make(j *journal.Reader, l Layout) (*Plan, error) {
 	if f.stopped {
 		p.Stopped, p.End, p.EndCause = true, max(f.stop, f.begin), f.cause
 	}
+	p.lostTail()
 	p.layOut(f)
 	p.measure()
 	return p, nil
+}
+
+// lostTail notes that capture went on when the journal did not: the disk failed
+// and the end record was lost with what came before it.
+func (p *Plan) lostTail() {
+	if p.Stopped || p.layout.Ended.IsZero() {
+		return
+	}
+	ended := p.Begin + p.layout.Ended.Sub(p.Wall)
+	if ended-p.End > time.Millisecond { // less is the rounding of wall clocks
+		p.Gaps = append(p.Gaps, Gap{Span: Span{p.End, ended}, Tail: true})
+	}
 }
 
 // each gives every entry to fn. Corrupt parts are passed over; the journal counts
@@ -185,7 +204,7 @@ func (p *Plan) layOut(f *facts) {
 	p.Tracks = []TrackPlan{}
 	for _, n := range f.numbers() {
 		t := f.tracks[n]
-		plan := TrackPlan{Number: int(n), Call: t.call, Party: t.party, Role: t.role}
+		plan := TrackPlan{Number: int(n), Call: t.call, Party: t.party, Role: t.role, Unheard: t.unheard}
 		own := t.call == voice.CallID(p.header.Call)
 		switch {
 		case own && t.role != voice.RoleSystem:

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"tapedeck/internal/journal"
 	"tapedeck/internal/voice"
 )
 
@@ -24,7 +25,8 @@ type Receipt struct {
 	Start    time.Time      `json:"start"` // wall time of the first sample
 	End      time.Time      `json:"end"`   // wall time at which capture ended
 	EndCause voice.EndCause `json:"endCause,omitempty"`
-	Complete bool           `json:"complete"` // capture was stopped and nothing of the journal is damaged or missing
+	Masked   bool           `json:"digitsMasked,omitempty"` // no key that a party pressed is in the journal
+	Complete bool           `json:"complete"`               // capture was stopped and nothing of the journal is damaged or missing
 
 	SampleRate int                      `json:"sampleRate"`
 	Channels   int                      `json:"channels"`
@@ -63,7 +65,10 @@ type TrackReceipt struct {
 	Duplicate   int64 `json:"duplicate"`   // arrived again, dropped
 	Stray       int64 `json:"stray"`       // belong to no stream of this track, dropped
 	Undecodable int64 `json:"undecodable"` // no decoder, or not decodable
-	Other       int64 `json:"other"`       // carry no audio: digits, comfort noise
+	// Unheard counts what came to the party's ports and was no packet of its; nil =
+	// nothing, or the journal does not say.
+	Unheard *journal.Unheard `json:"unheard,omitempty"`
+	Other   int64            `json:"other"` // carry no audio: digits, comfort noise
 
 	ConcealedMs int64   `json:"concealedMs"`
 	AudioMs     int64   `json:"audioMs"` // of the file that hold this track's audio
@@ -127,6 +132,7 @@ type GapSpan struct {
 	StartMs int64  `json:"startMs"`
 	EndMs   int64  `json:"endMs"`
 	Lost    uint64 `json:"lost"`
+	Tail    bool   `json:"tail,omitempty"` // capture went on after the file's end, and nothing of it reached the disk
 }
 
 // FileDigest identifies the audio file.
@@ -159,6 +165,7 @@ func (r *renderer) receipt() Receipt {
 		Start:      p.Wall,
 		End:        p.Wall.Add(length),
 		EndCause:   p.EndCause,
+		Masked:     p.header.Masked,
 		SampleRate: p.SampleRate,
 		Channels:   p.Channels,
 		Swapped:    p.Swapped,
@@ -180,7 +187,7 @@ func (r *renderer) receipt() Receipt {
 			out.MoreGaps++
 			continue
 		}
-		out.Gaps = append(out.Gaps, GapSpan{StartMs: p.sinceBegin(g.From), EndMs: p.sinceBegin(g.To), Lost: g.Lost})
+		out.Gaps = append(out.Gaps, GapSpan{StartMs: p.sinceBegin(g.From), EndMs: p.sinceBegin(g.To), Lost: g.Lost, Tail: g.Tail})
 	}
 	out.Complete = p.Stopped && p.digest.CorruptParts == 0 && p.digest.TornBytes == 0 && len(p.Gaps) == 0
 	return out

@@ -181,7 +181,7 @@ func (v *voiced) finish() TrackReceipt {
 	a := &v.account
 	rate := int64(v.all.SampleRate)
 	a.Lost = v.placer.Lost()
-	a.NoMedia = a.Received == 0
+	a.NoMedia, a.Unheard = a.Received == 0, v.plan.Unheard
 	a.SilenceMs, a.AudioMs = v.silent*1000/rate, v.audible*1000/rate
 	a.DriftPPM = round(v.plan.Clock.DriftPPM())
 	for i := range v.plan.Clock.Streams {
