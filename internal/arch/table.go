@@ -64,6 +64,7 @@ func formats() []Package {
 		{Path: "codec/l16", Floor: Formats, Does: "uncompressed samples in network byte order"},
 		{Path: "codec/cn", Floor: Formats, Does: "comfort noise as a packet describes it"},
 		{Path: "rtp", Floor: Formats, Does: "RTP and RTCP parsed once: extended numbers, source latch, verdicts, statistics"},
+		{Path: "jitter", Floor: Formats, Does: "a time-based jitter buffer for who must listen live"},
 		{Path: "wav", Floor: Formats, Does: "WAV and RF64 files"},
 		{Path: "receipt", Floor: Formats, Does: "signed receipts: the signature in the bytes, and its proof"},
 	}
