@@ -29,7 +29,7 @@ func opusDuration(b []byte) int {
 		longest = 120 * ms // RFC 6716 §3.2.5, R5
 	)
 	config := b[0] >> 3
-	frame := 0
+	var frame int
 	switch {
 	case config < 12: // SILK
 		frame = [...]int{10 * ms, 20 * ms, 40 * ms, 60 * ms}[config&3]
