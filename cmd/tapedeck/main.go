@@ -23,6 +23,8 @@ type cli struct {
 	Channel   channelCmd       `cmd:"" help:"Administer voice channels."`
 	Key       keyCmd           `cmd:"" help:"Administer access keys."`
 	Journal   journalCmd       `cmd:"" help:"Look into journals, render and repair them."`
+	Recording recordingCmd     `cmd:"" help:"List, fetch, prove, make anew and delete recordings."`
+	Receipt   receiptKeyCmd    `cmd:"" name:"receipt-key" help:"Print the public key that receipts are verified with."`
 	Version   kong.VersionFlag `help:"Print the version."`
 }
 

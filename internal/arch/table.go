@@ -106,6 +106,7 @@ func doors() []Package {
 	return []Package{
 		{Path: "control", Floor: Doors, Imports: []string{"voice", "session", "store", "auth", "archive"}, Does: "every API verb as a Go method"},
 		{Path: "dispatch", Floor: Doors, Imports: []string{"voice", "session", "sip", "store"}, Does: "an incoming INVITE to its channel and session"},
+		{Path: "verify", Floor: Doors, Imports: []string{"voice", "receipt", "render"}, Does: "a file and its receipt, proved offline"},
 		// publish is the path from a finished journal to an available
 		// recording. It joins three engines, so it stands above them; jobs is
 		// among them, because a render that can never succeed says so to the
@@ -132,7 +133,7 @@ func tops() []Package {
 		// demo starts a server and lets callgen's parties call each other: it
 		// needs both, so it stands above the floor of the server.
 		{Path: "demo", Floor: Programs, Imports: []string{"voice", "audio", "audio/compare", "wav", "client", "server", "callgen"}, Does: "the main job in one command"},
-		{Path: "cmd/tapedeck", Floor: Command, Root: true, Imports: []string{"voice", "journal", "store", "render", "auth", "control", "server", "demo"}, Does: "the program: one short file per command"},
+		{Path: "cmd/tapedeck", Floor: Command, Root: true, Imports: []string{"voice", "journal", "store", "render", "auth", "control", "server", "demo", "keys", "receipt", "verify"}, Does: "the program: one short file per command"},
 		{Path: "api", Floor: Command, Root: true, Does: "the contract by hand, and what makes code and pages of it"},
 	}
 }

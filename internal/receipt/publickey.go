@@ -79,3 +79,16 @@ func ParsePublicKey(text []byte) (PublicKey, error) {
 	}
 	return PublicKey(ed), nil
 }
+
+// Published is a public key in every form that somebody may want.
+type Published struct {
+	Algorithm string `json:"algorithm"`
+	KeyID     string `json:"keyId"`
+	PublicKey string `json:"publicKey"` // base64 of the 32 bytes
+	PEM       string `json:"pem"`
+}
+
+// Published shows the key in every form.
+func (k PublicKey) Published() Published {
+	return Published{Algorithm: Algorithm, KeyID: k.ID(), PublicKey: k.Base64(), PEM: k.PEM()}
+}

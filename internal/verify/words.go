@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"tapedeck/internal/render"
 	"tapedeck/internal/voice"
@@ -14,15 +15,15 @@ import (
 func (r *Report) Print(w io.Writer) error {
 	var b strings.Builder
 	if r.Verified {
-		fmt.Fprintf(&b, "VERIFIED: %s is what its receipt says.\n", r.File)
+		fmt.Fprintf(&b, "VERIFIED: %s is what its receipt says.\n", clean(r.File))
 	} else {
-		fmt.Fprintf(&b, "NOT VERIFIED: %s\n", r.File)
+		fmt.Fprintf(&b, "NOT VERIFIED: %s\n", clean(r.File))
 	}
 	for _, f := range r.Findings {
 		if f.Agree {
-			fmt.Fprintf(&b, "  ok     %-10s %s\n", f.What, f.Says)
+			fmt.Fprintf(&b, "  ok     %-10s %s\n", f.What, clean(f.Says))
 		} else {
-			fmt.Fprintf(&b, "  WRONG  %-10s receipt: %s\n  %-6s %-10s found:   %s\n", f.What, f.Says, "", "", f.Is)
+			fmt.Fprintf(&b, "  WRONG  %-10s receipt: %s\n  %-6s %-10s found:   %s\n", f.What, clean(f.Says), "", "", clean(f.Is))
 		}
 	}
 	if r.KeyID != "" && !r.KeyGiven {
@@ -36,7 +37,7 @@ func (r *Report) Print(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "\n%s\n", says)
 		for _, line := range r.Summary {
-			fmt.Fprintf(&b, "  %s\n", line)
+			fmt.Fprintf(&b, "  %s\n", clean(line))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -101,6 +102,9 @@ func completeness(r *render.Receipt) string {
 		var lost uint64
 		for _, g := range r.Gaps {
 			lost += g.Lost
+			if g.Tail {
+				why = append(why, "what came after its end never reached the disk")
+			}
 		}
 		least := ""
 		if r.MoreGaps > 0 {
@@ -151,6 +155,10 @@ func track(r *render.Receipt, t *render.TrackReceipt) []string {
 		}
 	}
 	out := []string{line}
+	if u := t.Unheard; u != nil {
+		out = append(out, fmt.Sprintf("  beside them %s came to this party's ports: %d from strangers, %d malformed, %d of a payload type that was not agreed on, %d more than could be taken",
+			count(int64(u.Foreign+u.Malformed+u.Unknown+u.Overflow), "datagram"), u.Foreign, u.Malformed, u.Unknown, u.Overflow))
+	}
 	if t.SilenceMs > 0 {
 		out = append(out, "  silent for "+ms(t.SilenceMs)+reasons(r, t))
 	}
@@ -180,6 +188,17 @@ func reasons(r *render.Receipt, t *render.TrackReceipt) string {
 		return ""
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// clean takes out what a terminal would obey: names in a receipt are what callers
+// called themselves.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\ufffd'
+		}
+		return r
+	}, text)
 }
 
 // pauses says how long nothing was recorded by request.
