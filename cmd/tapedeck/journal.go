@@ -24,15 +24,31 @@ type journalCmd struct {
 type journalInspectCmd struct {
 	File    string `arg:"" help:"The journal." type:"existingfile"`
 	Packets bool   `help:"Print each packet and sender report too."`
+	Pcapng  string `help:"Write what arrived as a capture that Wireshark plays." placeholder:"OUT"`
 }
 
 // Run prints the journal.
-func (c *journalInspectCmd) Run(_ context.Context, out io.Writer) error {
+func (c *journalInspectCmd) Run(ctx context.Context, out io.Writer) error {
 	j, err := journal.Open(c.File)
 	if err != nil {
 		return err
 	}
-	return errors.Join(journal.Print(out, j, c.Packets), j.Close())
+	return errors.Join(c.inspect(ctx, out, j), j.Close())
+}
+
+func (c *journalInspectCmd) inspect(ctx context.Context, out io.Writer, j *journal.Reader) error {
+	if c.Pcapng == "" {
+		return journal.Print(out, j, c.Packets)
+	}
+	n, err := writeCapture(ctx, c.Pcapng, j)
+	var damage *journal.CorruptError
+	if err != nil && !errors.As(err, &damage) {
+		return err
+	}
+	if _, err := fmt.Fprintf(out, "%s: %d RTP packets\n\n", c.Pcapng, n); err != nil {
+		return err
+	}
+	return journal.Print(out, j, c.Packets) // tells of the damage, too
 }
 
 type journalRenderCmd struct {
@@ -94,7 +110,9 @@ type journalRepairCmd struct {
 
 // Run repairs the journal and says what was done.
 func (c *journalRepairCmd) Run(_ context.Context, out io.Writer) error {
-	rep, err := journal.Repair(c.File)
+	show, finish := progress("reading")
+	rep, err := journal.Repair(c.File, show)
+	finish()
 	if err != nil {
 		return err
 	}

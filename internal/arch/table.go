@@ -59,13 +59,13 @@ func formats() []Package {
 	return []Package{
 		// codec chooses among its own sub-packages; they do not know it, so
 		// that there is no cycle.
-		{Path: "codec", Floor: Formats, Imports: []string{"codec/g711", "codec/l16", "codec/cn", "codec/opus", "native"}, Does: "decoders and encoders by SDP name"},
+		{Path: "codec", Floor: Formats, Imports: []string{"codec/g711", "codec/l16", "codec/cn"}, Does: "decoders and encoders by SDP name"},
 		{Path: "codec/g711", Floor: Formats, Does: "µ-law and A-law"},
 		{Path: "codec/l16", Floor: Formats, Does: "uncompressed samples in network byte order"},
-		{Path: "codec/opus", Floor: Formats, Imports: []string{"native"}, Does: "Opus by libopus, or in Go without it"},
 		{Path: "codec/cn", Floor: Formats, Does: "comfort noise as a packet describes it"},
 		{Path: "rtp", Floor: Formats, Does: "RTP and RTCP parsed once: extended numbers, source latch, verdicts, statistics"},
 		{Path: "jitter", Floor: Formats, Does: "a time-based jitter buffer for who must listen live"},
+		{Path: "pcapng", Floor: Formats, Does: "captures of UDP packets that Wireshark reads"},
 		{Path: "wav", Floor: Formats, Does: "WAV and RF64 files"},
 		{Path: "receipt", Floor: Formats, Does: "signed receipts: the signature in the bytes, and its proof"},
 	}
@@ -133,7 +133,7 @@ func tops() []Package {
 		// demo starts a server and lets callgen's parties call each other: it
 		// needs both, so it stands above the floor of the server.
 		{Path: "demo", Floor: Programs, Imports: []string{"voice", "audio", "audio/compare", "wav", "client", "server", "callgen"}, Does: "the main job in one command"},
-		{Path: "cmd/tapedeck", Floor: Command, Root: true, Imports: []string{"voice", "journal", "store", "render", "auth", "control", "server", "demo", "keys", "receipt", "verify"}, Does: "the program: one short file per command"},
+		{Path: "cmd/tapedeck", Floor: Command, Root: true, Imports: []string{"voice", "journal", "pcapng", "store", "render", "auth", "control", "server", "demo", "keys", "receipt", "verify"}, Does: "the program: one short file per command"},
 		{Path: "api", Floor: Command, Root: true, Does: "the contract by hand, and what makes code and pages of it"},
 	}
 }

@@ -64,7 +64,7 @@ func TestRepairCutsTheTornTail(t *testing.T) {
 			t.Fatal(err)
 		}
 		h, end, endErr := Ending(path)
-		rep, err := Repair(path)
+		rep, err := Repair(path, nil)
 		if n < offsets[1] {
 			if err == nil || endErr == nil || rep.Begun {
 				t.Fatalf("cut at %d: %v, %v", n, err, endErr)
@@ -77,7 +77,7 @@ func TestRepairCutsTheTornTail(t *testing.T) {
 		if rep.Size+rep.Torn != int64(n) || rep.Damaged != 0 || rep.Ended != (n == len(whole)) || !slices.Contains(offsets, int(rep.Size)) {
 			t.Fatalf("cut at %d: %+v", n, rep)
 		}
-		if again, err := Repair(path); err != nil || again.Torn != 0 || again.Size != rep.Size {
+		if again, err := Repair(path, nil); err != nil || again.Torn != 0 || again.Size != rep.Size {
 			t.Fatalf("repairing twice: %v, %+v", err, again)
 		}
 	}

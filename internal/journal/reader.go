@@ -13,6 +13,9 @@ import (
 // longest block twice, so that a search for the next block always moves on.
 const readAhead = 4 * MaxBody
 
+// watchEvery is how many blocks are read between two calls of watch.
+const watchEvery = 256
+
 // Reader reads a journal from its beginning to the last whole block. It keeps a
 // window of fixed size in memory, whatever the file says.
 type Reader struct {
@@ -21,6 +24,7 @@ type Reader struct {
 	closer io.Closer
 	limit  int64 // bytes of the file that are looked at
 	tee    io.Writer
+	watch  func(done, total int64) // nil = nobody looks
 
 	header Header
 	salt   uint32
@@ -299,6 +303,9 @@ func (r *Reader) nextBlock() error {
 	switch {
 	case err == nil:
 		r.take(f, body)
+		if r.watch != nil && r.stats.Blocks%watchEvery == 0 {
+			r.watch(r.off, r.limit)
+		}
 		return nil
 	case errors.Is(err, io.EOF):
 		r.stats.Torn = r.limit - r.stats.Good

@@ -67,12 +67,14 @@ func (r *Reader) Inspect() (Report, error) {
 // Repair cuts the torn tail off: everything after the last good block. Corrupt
 // parts before it stay, readers skip them. A journal without a torn tail is not
 // touched, so repairing twice is repairing once. It must not run while the
-// journal is written.
-func Repair(path string) (Report, error) {
+// journal is written. Watch is called with the bytes that were read, now and
+// then; nil = nobody looks.
+func Repair(path string, watch func(done, total int64)) (Report, error) {
 	r, err := Open(path)
 	if err != nil {
 		return Report{Path: path}, fmt.Errorf("repair: %w", err)
 	}
+	r.watch = watch
 	rep, err := r.Inspect()
 	if err = errors.Join(err, r.Close()); err != nil {
 		return rep, fmt.Errorf("repair: %w", err)

@@ -120,7 +120,7 @@ func TestDiskFailsForGood(t *testing.T) {
 		t.Fatal(err)
 	}
 	track.Take(g.packet(3))
-	rep, err := journal.Repair(g.Path(recID))
+	rep, err := journal.Repair(g.Path(recID), nil)
 	if err != nil || rep.Packets != 1 || !rep.Begun || rep.Ended {
 		t.Fatalf("%v, %+v", err, rep)
 	}

@@ -57,7 +57,7 @@ func recoverOne(path string, id voice.RecordingID) Interrupted {
 		i.Report = journal.Report{Path: path, Begun: i.Began, Ended: true, Last: end.At}
 		return i
 	}
-	if i.Report, i.Err = journal.Repair(path); i.Err != nil {
+	if i.Report, i.Err = journal.Repair(path, nil); i.Err != nil {
 		return i
 	}
 	i.Began, i.Ended = i.Report.Begun, i.Report.Ended
