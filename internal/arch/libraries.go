@@ -24,6 +24,7 @@ func Libraries() []Library {
 		{Module: "github.com/pion/rtcp", Homes: []string{"rtp"}, Why: "RTCP packets"},
 		{Module: "github.com/pion/sdp", Homes: []string{"sdp"}, Why: "session descriptions"},
 		{Module: "github.com/ebitengine/purego", Homes: []string{"native"}, Why: "calls into C libraries without cgo"},
+		{Module: "github.com/pion/opus", Homes: []string{"codec/opus"}, Why: "Opus decoding where libopus is not"},
 		{Module: "golang.org/x/net", Homes: []string{"callgen"}, Why: "batch reads and writes of UDP by synthetic parties"},
 		{Module: "golang.org/x/sys", Homes: []string{"media", "journal", "blob", "background", "server"}, Why: "epoll, free disk space, thread priority, file locks"},
 		{Module: "golang.org/x/sync", From: Engines, Why: "groups of goroutines"},

@@ -6,6 +6,7 @@ import (
 
 	"tapedeck/internal/codec/g711"
 	"tapedeck/internal/codec/l16"
+	"tapedeck/internal/codec/opus"
 )
 
 // ErrUnsupported means that the format can be negotiated, but not decoded or
@@ -55,12 +56,19 @@ func NewDecoder(i Info) (Decoder, error) {
 		return &stateless{decode: g711.DecodeA, bytes: 1}, nil
 	case i.Is(L16):
 		return &stateless{decode: l16.Decode, bytes: l16.Bytes}, nil
+	case i.Is(Opus):
+		return newOpusDecoder(i)
 	}
 	return nil, fmt.Errorf("decoder of %s/%d: %w", i.Name, i.ClockRate, ErrUnsupported)
 }
 
-// NewEncoder makes an encoder of the format, or fails with ErrUnsupported.
-func NewEncoder(i Info) (Encoder, error) {
+// NewEncoder makes an encoder of the format, or fails with ErrUnsupported: for
+// Opus, when libopus is not on this machine.
+func NewEncoder(i Info) (Encoder, error) { return NewEncoderFor(i, "") }
+
+// NewEncoderFor is NewEncoder for a receiver that said so much of itself in
+// a=fmtp. For Opus that is the rate and whether it has use for in-band FEC.
+func NewEncoderFor(i Info, fmtp string) (Encoder, error) {
 	switch {
 	case i.Is(PCMU):
 		return samples{encode: g711.EncodeMu, bytes: 1}, nil
@@ -68,6 +76,8 @@ func NewEncoder(i Info) (Encoder, error) {
 		return samples{encode: g711.EncodeA, bytes: 1}, nil
 	case i.Is(L16):
 		return samples{encode: l16.Encode, bytes: l16.Bytes}, nil
+	case i.Is(Opus):
+		return newOpusEncoder(i, fmtp)
 	}
 	return nil, fmt.Errorf("encoder of %s/%d: %w", i.Name, i.ClockRate, ErrUnsupported)
 }
@@ -75,7 +85,7 @@ func NewEncoder(i Info) (Encoder, error) {
 // Encodable reports whether this machine can send the format. Offer nothing
 // that is not.
 func Encodable(i Info) bool {
-	return i.Is(PCMU) || i.Is(PCMA) || i.Is(L16)
+	return i.Is(PCMU) || i.Is(PCMA) || i.Is(L16) || i.Is(Opus) && opus.Available(opus.Options{}) == nil
 }
 
 // stateless decodes formats in which a value is so many bytes, whatever came

@@ -69,6 +69,30 @@ func lookup(t *testing.T, name string) codec.Info {
 	return info
 }
 
+func TestOpus(t *testing.T) {
+	info, ok := codec.Lookup(codec.Opus, 0)
+	if !ok || !codec.Encodable(info) {
+		t.Fatal("libopus is not there")
+	}
+	const delay = 312 // of the encoder's lookahead, 6.5 ms
+	for name, i := range map[string]codec.Info{"stereo": info, "mono": info.Mono()} {
+		t.Run(name, func(t *testing.T) {
+			// Its speech mode keeps the sound rather than the samples.
+			codectest.Run(t, codectest.Options{Info: i, MinSNR: 6, Delay: delay, Pooled: true})
+		})
+	}
+	dec, err := codec.NewDecoder(info.Mono())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := dec.(codec.Recoverer); !ok {
+		t.Error("it recovers nothing")
+	}
+	if enc, err := codec.NewEncoderFor(info.Mono(), "useinbandfec=1;maxaveragebitrate=16000"); err != nil || enc == nil {
+		t.Error(err)
+	}
+}
+
 func TestLookup(t *testing.T) {
 	for _, test := range []struct {
 		name  string

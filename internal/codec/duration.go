@@ -1,5 +1,7 @@
 package codec
 
+import "tapedeck/internal/codec/opus"
+
 // Duration is how long the audio of a payload is, in samples at the clock rate
 // per channel, without decoding it. False for what is no audio or no payload of
 // this format.
@@ -16,41 +18,7 @@ func (i Info) Duration(payload []byte) (int, bool) {
 	case i.Is(L16):
 		n = len(payload) / 2 / max(i.Channels, 1)
 	case i.Is(Opus):
-		n = opusDuration(payload)
+		return opus.Duration(payload)
 	}
 	return n, n > 0
-}
-
-// opusDuration reads the length of an Opus packet from its first bytes (RFC 6716
-// §3.1 and §3.2), in samples at 48 kHz; 0 when they are not valid.
-func opusDuration(b []byte) int {
-	const (
-		ms      = 48
-		longest = 120 * ms // RFC 6716 §3.2.5, R5
-	)
-	config := b[0] >> 3
-	var frame int
-	switch {
-	case config < 12: // SILK
-		frame = [...]int{10 * ms, 20 * ms, 40 * ms, 60 * ms}[config&3]
-	case config < 16: // hybrid
-		frame = [...]int{10 * ms, 20 * ms}[config&1]
-	default: // CELT
-		frame = [...]int{5 * ms / 2, 5 * ms, 10 * ms, 20 * ms}[config&3]
-	}
-	count := 0
-	switch b[0] & 3 {
-	case 0:
-		count = 1
-	case 1, 2:
-		count = 2
-	default:
-		if len(b) > 1 {
-			count = int(b[1] & 63)
-		}
-	}
-	if count*frame > longest {
-		return 0
-	}
-	return count * frame
 }

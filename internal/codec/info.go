@@ -22,6 +22,16 @@ type Info struct {
 	Channels   int
 }
 
+// Mono is the format with its audio on one channel, where a decoder or an encoder
+// can give that whatever the packets hold: Opus has two in SDP always (RFC 7587
+// §7), and mixes them itself. Others stay as they are. Decode voices with it.
+func (i Info) Mono() Info {
+	if i.Is(Opus) {
+		i.Channels = 1
+	}
+	return i
+}
+
 // Audio reports whether packets of this format carry audio to be decoded.
 func (i Info) Audio() bool {
 	return !strings.EqualFold(i.Name, Event) && !strings.EqualFold(i.Name, CN)

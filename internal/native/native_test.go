@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unsafe"
+
+	"tapedeck/internal/testkit"
 )
 
 // libc is the C library of the system that the tests run on.
@@ -123,7 +125,7 @@ func TestNothingIsAllocatedPerCall(t *testing.T) {
 	f, from, to := l.Func("memcpy"), make([]byte, 64), make([]byte, 64)
 	if got := testing.AllocsPerRun(100, func() {
 		f.Call6(uintptr(unsafe.Pointer(&to[0])), uintptr(unsafe.Pointer(&from[0])), 64, 0, 0, 0)
-	}); got != 0 {
+	}); got != 0 && !testkit.Race {
 		t.Errorf("%v allocations per call", got)
 	}
 }
