@@ -59,8 +59,9 @@ func formats() []Package {
 	return []Package{
 		// codec chooses among its own sub-packages; they do not know it, so
 		// that there is no cycle.
-		{Path: "codec", Floor: Formats, Imports: []string{"codec/g711", "codec/l16", "codec/cn", "codec/opus", "native"}, Does: "decoders and encoders by SDP name"},
+		{Path: "codec", Floor: Formats, Imports: []string{"codec/g711", "codec/g722", "codec/l16", "codec/cn", "codec/opus", "native"}, Does: "decoders and encoders by SDP name"},
 		{Path: "codec/g711", Floor: Formats, Does: "µ-law and A-law"},
+		{Path: "codec/g722", Floor: Formats, Does: "G.722: two sub-bands of ADPCM, bit by bit as the standard"},
 		{Path: "codec/l16", Floor: Formats, Does: "uncompressed samples in network byte order"},
 		{Path: "codec/opus", Floor: Formats, Imports: []string{"native"}, Does: "Opus by libopus, or in Go without it"},
 		{Path: "codec/cn", Floor: Formats, Does: "comfort noise as a packet describes it"},

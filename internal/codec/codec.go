@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"tapedeck/internal/codec/g711"
+	"tapedeck/internal/codec/g722"
 	"tapedeck/internal/codec/l16"
 	"tapedeck/internal/codec/opus"
 )
@@ -54,6 +55,8 @@ func NewDecoder(i Info) (Decoder, error) {
 		return &stateless{decode: g711.DecodeMu, bytes: 1}, nil
 	case i.Is(PCMA):
 		return &stateless{decode: g711.DecodeA, bytes: 1}, nil
+	case i.Is(G722):
+		return &wideband{g722.NewDecoder(g722.Mode64)}, nil
 	case i.Is(L16):
 		return &stateless{decode: l16.Decode, bytes: l16.Bytes}, nil
 	case i.Is(Opus):
@@ -74,6 +77,8 @@ func NewEncoderFor(i Info, fmtp string) (Encoder, error) {
 		return samples{encode: g711.EncodeMu, bytes: 1}, nil
 	case i.Is(PCMA):
 		return samples{encode: g711.EncodeA, bytes: 1}, nil
+	case i.Is(G722):
+		return twoInOne{g722.NewEncoder()}, nil
 	case i.Is(L16):
 		return samples{encode: l16.Encode, bytes: l16.Bytes}, nil
 	case i.Is(Opus):
@@ -85,7 +90,7 @@ func NewEncoderFor(i Info, fmtp string) (Encoder, error) {
 // Encodable reports whether this machine can send the format. Offer nothing
 // that is not.
 func Encodable(i Info) bool {
-	return i.Is(PCMU) || i.Is(PCMA) || i.Is(L16) || i.Is(Opus) && opus.Available(opus.Options{}) == nil
+	return i.Is(PCMU) || i.Is(PCMA) || i.Is(G722) || i.Is(L16) || i.Is(Opus) && opus.Available(opus.Options{}) == nil
 }
 
 // stateless decodes formats in which a value is so many bytes, whatever came
@@ -119,5 +124,32 @@ func (s samples) Encode(dst []byte, pcm []int16) (int, error) {
 		return 0, ErrShortBuffer
 	}
 	s.encode(dst[:n], pcm)
+	return n, nil
+}
+
+// wideband decodes G.722. Lost frames are silence.
+type wideband struct{ d *g722.Decoder }
+
+func (w *wideband) Decode(dst []int16, payload []byte) (int, error) {
+	n := 2 * len(payload)
+	if len(dst) < n {
+		return 0, ErrShortBuffer
+	}
+	w.d.Decode(dst[:n], payload)
+	return n, nil
+}
+
+func (w *wideband) Conceal(dst []int16) { clear(dst) }
+func (w *wideband) Reset()              { w.d.Reset() }
+
+// twoInOne encodes G.722: a byte for two samples.
+type twoInOne struct{ e *g722.Encoder }
+
+func (e twoInOne) Encode(dst []byte, pcm []int16) (int, error) {
+	n := len(pcm) / 2
+	if len(dst) < n {
+		return 0, ErrShortBuffer
+	}
+	e.e.Encode(dst[:n], pcm)
 	return n, nil
 }

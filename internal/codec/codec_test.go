@@ -8,6 +8,7 @@ import (
 
 	"tapedeck/internal/codec"
 	"tapedeck/internal/codec/codectest"
+	"tapedeck/internal/codec/g722"
 )
 
 func TestG711(t *testing.T) {
@@ -20,6 +21,10 @@ func TestG711(t *testing.T) {
 			codectest.Run(t, codectest.Options{Info: info, MinSNR: 36})
 		})
 	}
+}
+
+func TestG722(t *testing.T) {
+	codectest.Run(t, codectest.Options{Info: lookup(t, codec.G722), MinSNR: 30, Delay: g722.Delay})
 }
 
 func TestL16(t *testing.T) {
