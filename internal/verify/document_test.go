@@ -94,7 +94,7 @@ func TestDocumentedExample(t *testing.T) {
 		t.Errorf("the key is not the one that the document speaks of: %x", public)
 	}
 	account := block(t, "example")
-	testkit.WriteFile(t, dir, "receipt-key.pem", block(t, "key"))
+	testkit.WriteFile(t, dir, "receipt-key.pub", block(t, "key"))
 	path := testkit.WriteFile(t, dir, "receipt.json", account)
 	silence(t, filepath.Join(dir, "recording.wav"))
 	r, err := Run(t.Context(), Options{File: filepath.Join(dir, "recording.wav"), Receipt: path, Key: public})
@@ -135,7 +135,7 @@ func TestDocumentedExample(t *testing.T) {
 func TestDocumentedSize(t *testing.T) {
 	account := block(t, "example")
 	member := strings.LastIndex(account, ",\n  \"signature\"")
-	if n := len(account) - member - len("\n}\n"); n != 248 || !strings.Contains(document(t), "249 bytes") {
+	if n := len(account) - member - len("\n}\n"); n != 248 || !strings.Contains(document(t), "248 bytes") {
 		t.Errorf("the signature has %d bytes", n)
 	}
 }
