@@ -88,7 +88,7 @@ func stores() []Package {
 func engines() []Package {
 	return []Package{
 		{Path: "sip", Floor: Engines, Does: "the user agent: transports, dialogs in order, digest, timers"},
-		{Path: "media", Floor: Engines, Imports: []string{"codec", "rtp", "sdp"}, Does: "legs, bridges and taps on epoll workers"},
+		{Path: "media", Floor: Engines, Imports: []string{"audio", "codec", "jitter", "rtp", "sdp"}, Does: "legs, bridges that relay or transcode, and taps, on epoll workers"},
 		{Path: "recorder", Floor: Engines, Imports: []string{"voice", "rtp", "journal"}, Does: "captures: packets of a call into its journal"},
 		{Path: "render", Floor: Engines, Imports: []string{"voice", "audio", "timeline", "codec", "journal", "wav"}, Does: "journal to plan to WAV and receipt"},
 		{Path: "archive", Floor: Engines, Imports: []string{"voice", "blob"}, Does: "finished recordings into the bucket and out of it"},

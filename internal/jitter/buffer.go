@@ -11,8 +11,9 @@ const (
 
 // Limits of the playout.
 const (
-	slack       = 5 * time.Millisecond  // a packet this early is played, the listener slews
-	hold        = 10 * time.Millisecond // a packet this early waits, something is filled in
+	slack       = time.Millisecond      // a packet after a gap is played when it is this early
+	crumb       = 5 * time.Millisecond  // nothing shorter is filled in by itself
+	hold        = 10 * time.Millisecond // one that follows another is played this early, the listener slews
 	skip        = 40 * time.Millisecond // a packet this late is skipped
 	still       = 2 * time.Millisecond  // no slewing below
 	concealable = 60 * time.Millisecond // of a stream that stops; after it, silence
@@ -242,7 +243,7 @@ func (b *Buffer) Pop(at time.Duration) Item {
 			continue
 		}
 		inLine := b.inLine(h)
-		if wait := b.patience(inLine && b.starved == 0 && b.near(h)); early > wait {
+		if wait := b.patience(inLine && b.starved == 0 && !b.quiet && b.near(h)); early > wait {
 			return b.fill(h, inLine, early)
 		}
 		return b.play(h, early)
@@ -273,8 +274,8 @@ func (b *Buffer) patience(follows bool) time.Duration {
 // fill bridges the time until a packet is due.
 func (b *Buffer) fill(h *slot, inLine bool, early time.Duration) Item {
 	n := min(early, b.frame)
-	if early-n < slack {
-		n = early // no crumbs
+	if early-n < crumb {
+		n = early
 	}
 	if b.quiet || inLine && !b.near(h) {
 		return Item{Kind: Silence, Length: n}
@@ -282,7 +283,7 @@ func (b *Buffer) fill(h *slot, inLine bool, early time.Duration) Item {
 	b.starved += n
 	b.counts.Lost += n
 	it := Item{Kind: Loss, Length: n}
-	if early-n < slack && !inLine {
+	if n == early && n >= b.frame/2 && !inLine {
 		if _, ok := b.find(h.seq - 1); !ok {
 			it.Next, it.PT = h.data, h.pt
 		}

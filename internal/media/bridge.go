@@ -4,10 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"tapedeck/internal/codec"
-	"tapedeck/internal/rtp"
-	"tapedeck/internal/sdp"
 )
 
 // Bridge is two legs that hear each other.
@@ -86,6 +82,7 @@ func (br *Bridge) part(at time.Duration) {
 
 // unlink is one leg's side of the end of a bridge.
 func (l *Leg) unlink() {
+	l.dropTranscoder()
 	l.peer, l.bridge = nil, nil
 	l.out.Break()
 }
@@ -114,98 +111,4 @@ func (l *Leg) move(to *worker) error {
 		return err
 	}
 	return <-arrived
-}
-
-// routes says what happens to the packets of a leg by their payload type.
-type routes struct {
-	index [128]uint8 // 1 + place in list, 0 = not sent on
-	list  []route
-}
-
-// route is how packets of one format go on.
-type route struct {
-	pt      uint8        // on the other side
-	audio   bool         // not an event
-	convert func([]byte) // in place; nil = as it is
-}
-
-// route works out the routes from the leg to its peer, from what both negotiated.
-func (l *Leg) route() {
-	l.routes = routes{}
-	if !l.configured || !l.peer.configured {
-		return
-	}
-	var known [128]bool
-	// What was negotiated before may still be under way; its payload types keep
-	// their routes as long as the receiver understands them.
-	for _, list := range [][]sdp.Codec{l.agreed.Receive, l.former} {
-		for i := range list {
-			if pt := list[i].PT & 0x7f; !known[pt] {
-				known[pt] = true
-				l.addRoute(&list[i])
-			}
-		}
-	}
-}
-
-func (l *Leg) addRoute(c *sdp.Codec) {
-	r, ok := routeTo(c, &l.peer.agreed)
-	if !ok {
-		return
-	}
-	l.routes.list = append(l.routes.list, r)
-	l.routes.index[c.PT&0x7f] = uint8(len(l.routes.list))
-}
-
-// routeTo finds the way of a format to a peer.
-func routeTo(c *sdp.Codec, to *sdp.Negotiated) (route, bool) {
-	switch {
-	case c.ClockRate != to.Send.ClockRate:
-		return route{}, false // its timestamps would mean something else there
-	case c.Is(codec.Event):
-		if to.Event == nil || to.Event.ClockRate != c.ClockRate {
-			return route{}, false
-		}
-		return route{pt: to.Event.PT}, true
-	case c.Is(codec.CN):
-		for _, r := range to.Receive { // who sends comfort noise understands it
-			if r.Is(codec.CN) && r.ClockRate == c.ClockRate {
-				return route{pt: r.PT, audio: true}, true
-			}
-		}
-		return route{}, false
-	case c.Is(to.Send.Name) && c.Channels == to.Send.Channels:
-		return route{pt: to.Send.PT, audio: true}, true
-	}
-	convert, ok := codec.Converter(c.Info, to.Send.Info)
-	return route{pt: to.Send.PT, audio: true, convert: convert}, ok
-}
-
-// relay sends a packet of the leg to its peer: another header, the same payload,
-// or the other law of G.711. No decoding, no buffering.
-func (l *Leg) relay(p *rtp.Received) {
-	to := l.peer
-	target := to.in.Target()
-	if !to.sends || !target.IsValid() {
-		to.unsent++
-		return
-	}
-	if p.Verdict == rtp.Late {
-		if ssrc, _ := l.in.SSRC(); p.SSRC != ssrc {
-			return // of a stream that another has replaced: it has no place any more
-		}
-	}
-	i := l.routes.index[p.PT&0x7f]
-	if i == 0 {
-		to.unsent++
-		to.out.Skip(p, l.in.Epoch())
-		return
-	}
-	r := &l.routes.list[i-1]
-	if r.convert != nil {
-		r.convert(p.Payload)
-	}
-	if packet := to.out.Relay(p, r.pt, l.in.Epoch(), r.audio); packet != nil {
-		to.w.poller.send(to.media.socket, target, packet)
-	}
 }

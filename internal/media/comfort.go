@@ -7,8 +7,8 @@ import (
 	"tapedeck/internal/rtp"
 )
 
-// silenceSize is room for a packet of silence of the longest packet time.
-const silenceSize = rtp.HeaderSize + 1500
+// silenceSize is room for a packet of silence.
+const silenceSize = rtp.HeaderSize + mostPayload
 
 // catchUp is how late a frame of silence may be and still follow in step. Later,
 // the missing frames are not made up for.
@@ -29,8 +29,30 @@ func (l *Leg) arrangeComfort(at time.Duration) {
 }
 
 func (l *Leg) canComfort() bool {
-	_, ok := codec.Silence(l.agreed.Send.Info, l.ptime, l.w.silence[rtp.HeaderSize:])
+	_, ok := l.silence()
 	return ok
+}
+
+// silence makes the payload of one frame of silence behind the header room of the
+// worker's packet of it, and returns its size.
+func (l *Leg) silence() (int, bool) {
+	payload := l.w.silence[rtp.HeaderSize:]
+	c := l.agreed.Send.Info
+	if n, ok := codec.Silence(c, l.ptime, payload); ok {
+		return n, true
+	}
+	if l.hush == nil {
+		if !codec.Encodable(c) {
+			return 0, false
+		}
+		encoder, err := codec.NewEncoder(mono(c))
+		if err != nil {
+			return 0, false
+		}
+		l.hush = encoder
+	}
+	n, err := l.hush.Encode(payload, l.w.nothing[:rtp.Units(l.ptime, c.SampleRate)])
+	return n, err == nil && n > 0
 }
 
 // comfort sends one frame of silence and arms the next.
@@ -40,11 +62,12 @@ func (l *Leg) comfort(at time.Duration) {
 		l.out.Break() // time went on without us
 	}
 	if target := l.in.Target(); target.IsValid() {
-		n, _ := codec.Silence(l.agreed.Send.Info, l.ptime, l.w.silence[rtp.HeaderSize:])
-		units := int(rtp.Units(l.ptime, l.agreed.Send.ClockRate))
-		packet := l.out.Own(l.w.silence[:rtp.HeaderSize+n], l.agreed.Send.PT, units, at)
-		l.w.poller.send(l.media.socket, target, packet)
-		l.w.flush() // the next leg uses the same bytes
+		if n, ok := l.silence(); ok {
+			units := int(rtp.Units(l.ptime, l.agreed.Send.ClockRate))
+			packet := l.out.Own(l.w.silence[:rtp.HeaderSize+n], l.agreed.Send.PT, units, at)
+			l.w.poller.send(l.media.socket, target, packet)
+			l.w.flush() // the next leg uses the same bytes
+		}
 	}
 	l.silenceAt += l.ptime
 	l.w.wheel.arm(&l.timers[comfortTimer], l.silenceAt)

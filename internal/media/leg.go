@@ -222,6 +222,11 @@ type Stats struct {
 	Sent, SentOctets uint64
 	Unsent           uint64 // of the bridge, but the leg was on hold or the peer takes no such format
 
+	// What the peer said, where it had to be transcoded for the bridged leg.
+	Transcoded uint64        // packets made of it
+	Concealed  time.Duration // of what was lost or late
+	Missed     uint64        // packets that came too late to be heard
+
 	RemoteLost   int32 // packets of ours that the peer did not get, as it reports
 	RemoteJitter time.Duration
 	RoundTrip    time.Duration
@@ -242,6 +247,9 @@ func (s *Stats) add(o *Stats) {
 	s.Sent += o.Sent
 	s.SentOctets += o.SentOctets
 	s.Unsent += o.Unsent
+	s.Transcoded += o.Transcoded
+	s.Concealed += o.Concealed
+	s.Missed += o.Missed
 }
 
 // Stats returns the counters as they stand, also of a leg that has ended.

@@ -32,6 +32,10 @@ type live struct {
 	bridge *Bridge
 	routes routes // from this leg to peer
 
+	through *transcoder   // from this leg to peer; nil = everything can be relayed
+	heardBy heardBy       // what transcoders of the past counted
+	hush    codec.Encoder // of comfort silence, where that has a state; nil = it has none
+
 	ptime     time.Duration // of comfort silence
 	silenceAt time.Duration // when the next frame of it is due
 	watchFrom time.Duration // silence of the peer counts from here at the earliest
@@ -77,7 +81,8 @@ func (l *Leg) configure(n *sdp.Negotiated, at time.Duration) {
 	l.mux = n.RTCPMux
 	l.sends = n.Direction.Sends() && !n.Held
 	l.receives = n.Direction.Receives()
-	l.ptime = packetTime(n.Ptime)
+	l.ptime = packetTime(n.Ptime, n.Send.Info)
+	l.hush = nil
 
 	l.in.SetFormats(formatsOf(n.Receive), at)
 	l.in.SetRemote(n.Remote, at)
@@ -106,16 +111,34 @@ func (l *Leg) configure(n *sdp.Negotiated, at time.Duration) {
 	}
 }
 
-// Packet times that we send comfort silence with.
+// Packet times that we send with.
 const (
 	usualPtime = 20 * time.Millisecond
 	leastPtime = 10 * time.Millisecond
 	mostPtime  = 60 * time.Millisecond
 )
 
-func packetTime(d time.Duration) time.Duration {
+// packetTime is the packet time that comes nearest to what the peer asks for, with
+// a codec that has its own frames and a packet that need not be fragmented.
+func packetTime(d time.Duration, c codec.Info) time.Duration {
 	if d < leastPtime || d > mostPtime {
-		return usualPtime
+		d = usualPtime
+	}
+	d = d.Truncate(tick)
+	if c.Is(codec.Opus) { // RFC 6716 §2.1.4: 10, 20, 40, 60 ms
+		switch {
+		case d < 20*time.Millisecond:
+			d = 10 * time.Millisecond
+		case d < 40*time.Millisecond:
+			d = 20 * time.Millisecond
+		case d < 60*time.Millisecond:
+			d = 40 * time.Millisecond
+		}
+	}
+	if c.Is(codec.L16) {
+		for d > leastPtime && int(rtp.Units(d, c.SampleRate))*2*c.Channels > mostPayload {
+			d -= leastPtime
+		}
 	}
 	return d
 }
@@ -233,6 +256,10 @@ func (l *Leg) shut(at time.Duration) {
 func (l *Leg) stats() Stats {
 	c := l.in.Counts()
 	ssrc, _ := l.in.SSRC()
+	h := l.heardBy
+	if l.through != nil {
+		h.add(l.through)
+	}
 	return Stats{
 		Remote: l.in.Source(), SSRC: ssrc,
 		Received: c.Received, ReceivedOctets: c.Octets,
@@ -241,6 +268,7 @@ func (l *Leg) stats() Stats {
 		Malformed: c.Malformed + l.oversize + l.badControl,
 		Unknown:   c.Unknown, Overflow: l.overflow, Jitter: l.in.Jitter(),
 		Sent: l.sentPast + l.out.Packets(), SentOctets: l.octetsPast + l.out.Octets(), Unsent: l.unsent,
+		Transcoded: h.made, Concealed: h.concealed, Missed: h.missed,
 		RemoteLost: l.remote.lost, RemoteJitter: l.remote.jitter, RoundTrip: l.remote.roundTrip,
 		LastHeard: l.heard,
 	}
@@ -255,6 +283,9 @@ func (l *Leg) describe() string {
 	case l.over:
 		s += " → closed"
 	case l.peer != nil:
+		if t := l.through; t != nil && t.running {
+			s += t.String()
+		}
 		s += " → bridge(" + l.peer.name + ")"
 	case l.timers[comfortTimer].armed():
 		s += " ← silence"

@@ -39,6 +39,9 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) (*metrics, error) {
 	plain("octets_sent_total", "Payload octets of them.", prometheus.CounterValue, func(t *totals) uint64 { return t.SentOctets })
 	plain("packets_late_total", "RTP packets that came after a later one.", prometheus.CounterValue, func(t *totals) uint64 { return t.Late })
 	plain("packets_lost", "RTP packets that peers sent and that did not come; a late one lowers it again.", prometheus.GaugeValue, func(t *totals) uint64 { return t.Lost })
+	plain("packets_transcoded_total", "RTP packets made of audio that could not be relayed as it came.", prometheus.CounterValue, func(t *totals) uint64 { return t.Transcoded })
+	plain("concealed_milliseconds_total", "Audio that was lost, or too late to be heard, in bridges that transcode.", prometheus.CounterValue, func(t *totals) uint64 { return uint64(t.Concealed.Milliseconds()) })
+	plain("packets_missed_total", "RTP packets that came too late to be heard in bridges that transcode.", prometheus.CounterValue, func(t *totals) uint64 { return t.Missed })
 	plain("faults_total", "Panics caught in workers.", prometheus.CounterValue, func(t *totals) uint64 { return t.faults })
 
 	dropped := prometheus.NewDesc("tapedeck_media_packets_dropped_total", "Datagrams that were not passed on, by reason.", []string{"reason"}, nil)

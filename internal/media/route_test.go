@@ -27,34 +27,58 @@ func TestRoutes(t *testing.T) {
 		Receive: []sdp.Codec{codecOf(codec.PCMU, 8000, 0), codecOf(codec.CN, 8000, 13), event}}
 	opus := sdp.Negotiated{Send: codecOf(codec.Opus, 48000, 96), Event: &wide, Receive: []sdp.Codec{codecOf(codec.Opus, 48000, 111), wide}}
 	plain := sdp.Negotiated{Send: codecOf(codec.PCMA, 8000, 8), Receive: []sdp.Codec{codecOf(codec.PCMA, 8000, 8)}}
-	g722 := sdp.Negotiated{Send: codecOf(codec.G722, 8000, 9)}
+	wider := sdp.Negotiated{Send: codecOf(codec.L16, 16000, 112)}
+	long := sdp.Negotiated{Send: codecOf(codec.PCMA, 8000, 8), Ptime: 60 * time.Millisecond}
+	unknown := sdp.Negotiated{Send: sdp.Codec{Info: codec.Info{Name: "unknown", ClockRate: 8000, SampleRate: 8000, Channels: 1}}}
+	const none, through = -1, -2
 	for _, test := range []struct {
 		name    string
 		from    sdp.Codec
 		to      *sdp.Negotiated
-		pt      int // -1 = no way
+		pt      int // none = no way, through = by the transcoder
 		audio   bool
 		convert bool
 	}{
 		{"same", codecOf(codec.PCMU, 8000, 0), &mu, 0, true, false},
 		{"other law", codecOf(codec.PCMA, 8000, 8), &mu, 0, true, true},
 		{"other law back", codecOf(codec.PCMU, 8000, 0), &plain, 8, true, true},
+		{"other law in other packets", codecOf(codec.PCMU, 8000, 0), &long, through, true, false},
+		{"same in other packets", codecOf(codec.PCMA, 8000, 8), &long, 8, true, false},
 		{"other payload type", codecOf(codec.Opus, 48000, 111), &opus, 96, true, false},
 		{"digit", codecOf(codec.Event, 8000, 96), &mu, 101, false, false},
-		{"digit to nobody", codecOf(codec.Event, 8000, 96), &plain, -1, false, false},
-		{"digit of another clock", codecOf(codec.Event, 48000, 110), &mu, -1, false, false},
+		{"digit to nobody", codecOf(codec.Event, 8000, 96), &plain, none, false, false},
+		{"digit of another clock", codecOf(codec.Event, 48000, 110), &mu, 101, false, true},
 		{"noise", codecOf(codec.CN, 8000, 13), &mu, 13, true, false},
-		{"noise to nobody", codecOf(codec.CN, 8000, 13), &plain, -1, false, false},
-		{"no converter", codecOf(codec.PCMU, 8000, 0), &g722, -1, false, false},
-		{"another clock", codecOf(codec.PCMU, 8000, 0), &opus, -1, false, false},
+		{"noise to who takes none", codecOf(codec.CN, 8000, 13), &plain, through, true, false},
+		{"another codec", codecOf(codec.PCMU, 8000, 0), &wider, through, true, false},
+		{"the same of another clock", codecOf(codec.L16, 8000, 113), &wider, through, true, false},
+		{"what nobody can encode", codecOf(codec.PCMU, 8000, 0), &unknown, none, true, false},
 	} {
-		r, ok := routeTo(&test.from, test.to)
-		if ok != (test.pt >= 0) {
-			t.Errorf("%s: way found: %t", test.name, ok)
+		r, ok := routeTo(&test.from, &mu, test.to)
+		if ok != (test.pt != none) || r.transcode && ok != (test.pt == through) {
+			t.Errorf("%s: way found: %t, by the transcoder: %t", test.name, ok, r.transcode)
 		}
-		if ok && (int(r.pt) != test.pt || r.audio != test.audio || (r.convert != nil) != test.convert) {
-			t.Errorf("%s: PT %d, audio %t, convert %t", test.name, r.pt, r.audio, r.convert != nil)
+		if test.pt >= 0 && int(r.pt) != test.pt || ok && (r.audio() != test.audio || (r.convert != nil) != test.convert) {
+			t.Errorf("%s: PT %d, audio %t, convert %t", test.name, r.pt, r.audio(), r.convert != nil)
 		}
+	}
+}
+
+func TestTheLengthOfADigitFollowsTheClock(t *testing.T) {
+	payload := []byte{5, 0x8a, 0x03, 0x20} // 800 units
+	eventConverter(8000, 48000)(payload)
+	if !bytes.Equal(payload, []byte{5, 0x8a, 0x12, 0xc0}) {
+		t.Errorf("100 ms at 48 kHz: %x", payload)
+	}
+	eventConverter(48000, 8000)(payload)
+	if !bytes.Equal(payload, []byte{5, 0x8a, 0x03, 0x20}) {
+		t.Errorf("and back: %x", payload)
+	}
+	eventConverter(8000, 48000)([]byte{5, 0x8a, 0xff}) // too short to have one
+	payload = []byte{5, 0x8a, 0xff, 0x00}
+	eventConverter(8000, 48000)(payload)
+	if !bytes.Equal(payload, []byte{5, 0x8a, 0xff, 0xff}) {
+		t.Errorf("8 s at 48 kHz: %x", payload)
 	}
 }
 

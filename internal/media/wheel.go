@@ -16,6 +16,7 @@ const (
 	comfortTimer timerKind = iota // send a frame of silence
 	controlTimer                  // send an RTCP report
 	watchTimer                    // look whether media stopped
+	playTimer                     // send what was transcoded for the peer
 	timerKinds
 )
 

@@ -39,6 +39,7 @@ type worker struct {
 	deliver sink
 	fire    func(*timer)
 	silence [silenceSize]byte
+	nothing [48 * 60]int16 // samples of silence: the longest packet at the highest rate
 }
 
 func newWorker(e *Engine, index int, p poller) *worker {
@@ -141,6 +142,8 @@ func (w *worker) expire(t *timer) {
 		l.report(at, false)
 	case watchTimer:
 		l.watch(at)
+	case playTimer:
+		l.play(at)
 	}
 	w.busy = nil
 }

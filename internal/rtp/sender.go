@@ -27,7 +27,8 @@ type Sender struct {
 	seqOff  uint64 // outgoing = source + offset, modulo 2^64
 	timeOff uint64
 
-	own bool // the last packet was made here, not relayed
+	own   bool   // the last packet was made here, not relayed
+	event uint32 // time of the telephone-event that Event writes
 
 	packets, octets uint64
 }
@@ -113,6 +114,32 @@ func (s *Sender) Own(packet []byte, pt uint8, units int, at time.Duration) []byt
 	s.at = at
 	putHeader(packet, pt, s.spurt, s.seq, s.time, s.ssrc)
 	s.spurt = false
+	s.sent(len(packet) - HeaderSize)
+	return packet
+}
+
+// Pass lets so many clock units of what we make go by without a packet.
+func (s *Sender) Pass(units int, at time.Duration) {
+	if s.own {
+		s.time += uint32(units)
+		s.at = at
+	}
+	s.spurt = true
+}
+
+// Event writes the header of a telephone-event packet beside audio that we make:
+// payload and header room in packet, as for Own. All packets of one event have the
+// time of its beginning (RFC 4733 §2.1); first says that this one begins it.
+func (s *Sender) Event(packet []byte, pt uint8, first, marker bool, at time.Duration) []byte {
+	s.mapped = false
+	if !s.started {
+		s.started, s.at = true, at
+	}
+	if first {
+		s.event = s.Clock(at)
+	}
+	s.seq++
+	putHeader(packet, pt, marker, s.seq, s.event, s.ssrc)
 	s.sent(len(packet) - HeaderSize)
 	return packet
 }

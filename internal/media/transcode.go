@@ -1,0 +1,268 @@
+package media
+
+import (
+	"fmt"
+	"time"
+
+	"tapedeck/internal/codec"
+	"tapedeck/internal/jitter"
+	"tapedeck/internal/rtp"
+)
+
+// transcoder lets the peer of a leg hear what the leg's party says in a format that
+// the peer did not agree to:
+//
+//	packet → jitter.Buffer → decoder → resampler → encoder → packet of the peer's
+//
+// in packets of the peer's packet time. It belongs to the leg that speaks, and
+// runs on the worker of both: packets come in by take, packets go out by tick. It
+// runs from the first packet on that needs it, and as long as it runs everything
+// that the party says goes through it; a packet that can be relayed again ends it,
+// after what is in it has been sent.
+type transcoder struct {
+	from, to *Leg
+	buffer   *jitter.Buffer
+	epoch    uint32
+	running  bool
+	due      time.Duration // when the next frame goes out
+
+	speaker speaker
+	ears    []*ears // one per payload type met
+	ear     *ears   // of the newest frame; nil before the first
+	pcm     []int16 // scratch of one decoded frame
+	slewed  []int16
+	ready   []int16 // mono, at the speaker's rate: to be sent
+
+	event      eventState
+	eventUntil time.Duration // audio gives way to an event until then
+
+	made      uint64
+	concealed time.Duration // by decoding faults
+}
+
+// heardBy are the counters of transcoders.
+type heardBy struct {
+	made      uint64
+	concealed time.Duration
+	missed    uint64
+}
+
+func (h *heardBy) add(t *transcoder) {
+	c := t.buffer.Counts()
+	h.made += t.made
+	h.concealed += c.Lost + t.concealed
+	h.missed += c.Late + c.Skipped + c.Overflow
+}
+
+// speaker is what is sent to the peer.
+type speaker struct {
+	info    codec.Info
+	pt      uint8
+	ptime   time.Duration
+	encoder codec.Encoder
+	packet  [rtp.HeaderSize + mostPayload]byte
+}
+
+// eventState is the telephone-event that is passing.
+type eventState struct {
+	begun bool
+	ssrc  uint32
+	time  uint64
+}
+
+// mostPayload keeps a packet below the usual MTU.
+const mostPayload = 1440
+
+func newTranscoder(from, to *Leg) *transcoder {
+	t := &transcoder{from: from, to: to, buffer: jitter.New(jitter.Options{})}
+	t.change()
+	return t
+}
+
+// change follows a new agreement of either side.
+func (t *transcoder) change() {
+	for _, e := range t.ears {
+		r := t.routeOf(e.pt)
+		if r == nil || r.from != e.info {
+			e.stale = true // what it decodes is still in the buffer
+		}
+	}
+	send := t.to.agreed.Send
+	s := &t.speaker
+	s.pt, s.ptime = send.PT, t.to.ptime
+	t.buffer.SetLead(s.ptime)
+	if s.encoder != nil && s.info == send.Info {
+		return
+	}
+	rate := s.info.SampleRate
+	encoder, err := codec.NewEncoder(mono(send.Info))
+	if err != nil {
+		// The routes do not lead here for what cannot be encoded.
+		s.encoder = nil
+		return
+	}
+	s.info, s.encoder = send.Info, encoder
+	if rate != 0 && rate != s.info.SampleRate {
+		t.ready, t.ear = t.ready[:0], nil
+		t.ears = t.ears[:0]
+	}
+}
+
+func (t *transcoder) routeOf(pt uint8) *route {
+	if i := t.from.routes.index[pt&0x7f]; i != 0 {
+		return &t.from.routes.list[i-1]
+	}
+	return nil
+}
+
+// mono is a format with one channel: nobody hears a call in stereo, and the Opus
+// that we send and decode is free to be mono (RFC 7587 §4.2).
+func mono(i codec.Info) codec.Info {
+	i.Channels = 1
+	return i
+}
+
+// takes reports whether a packet goes through the transcoder. It ends what is
+// running when a packet of audio can be relayed.
+func (t *transcoder) takes(p *rtp.Received, r *route) bool {
+	if t.speaker.encoder == nil {
+		return false
+	}
+	switch {
+	case r == nil:
+		return false
+	case !r.audio(), r.from.Is(codec.CN):
+		return t.running
+	case r.transcode:
+		return t.running || p.Verdict != rtp.Late
+	case t.running && p.Verdict != rtp.Late:
+		t.drain(p.Arrival)
+	}
+	return false
+}
+
+// take puts a packet of the leg into the buffer.
+func (t *transcoder) take(p *rtp.Received, r *route) {
+	if epoch := t.from.in.Epoch(); epoch != t.epoch {
+		t.epoch = epoch
+		t.buffer.Restart()
+	}
+	k := jitter.Packet{
+		Seq: p.Seq, Time: p.Time, Arrival: p.Arrival, ClockRate: r.from.ClockRate,
+		PT: p.PT, Payload: p.Payload,
+	}
+	switch {
+	case !r.audio():
+		k.Class, k.Payload = jitter.Mark, nil
+		t.passEvent(p, r)
+	case r.from.Is(codec.CN):
+		k.Class = jitter.Noise
+	default:
+		units, _ := r.from.Duration(p.Payload)
+		k.Length = time.Duration(units) * time.Second / time.Duration(r.from.ClockRate)
+	}
+	t.buffer.Put(k)
+	if !t.running {
+		t.running = true
+		t.due = p.Arrival.Truncate(tick) + tick
+		t.from.w.wheel.arm(&t.from.timers[playTimer], t.due)
+	}
+}
+
+// tick sends what is due.
+func (t *transcoder) tick(at time.Duration) {
+	if !t.running {
+		return
+	}
+	if at-t.due > catchUp*t.speaker.ptime {
+		t.due = at.Truncate(tick)
+		t.to.out.Break() // time went on without us
+	}
+	for t.due <= at {
+		t.send(t.due)
+		t.due += t.speaker.ptime
+	}
+	t.from.w.wheel.arm(&t.from.timers[playTimer], t.due)
+}
+
+// drain sends what is in the transcoder, all at once, and stops it: what follows is
+// relayed, and the peer's own buffer evens it out.
+func (t *transcoder) drain(at time.Duration) {
+	now := max(t.due, at)
+	for ; t.buffer.Len() > 0 || len(t.ready) >= t.samples(); now += t.speaker.ptime {
+		t.send(now)
+	}
+	if t.ear != nil {
+		t.ready = t.ear.resample.Flush(t.ready)
+	}
+	for ; len(t.ready) > 0; now += t.speaker.ptime {
+		if missing := t.samples() - len(t.ready); missing > 0 {
+			t.ready = append(t.ready, t.from.w.nothing[:missing]...)
+		}
+		t.send(now)
+	}
+	t.running = false
+	t.ready, t.ear = t.ready[:0], nil
+	t.ears = t.ears[:0]
+	t.buffer = jitter.New(jitter.Options{Lead: t.speaker.ptime})
+	t.from.w.wheel.cancel(&t.from.timers[playTimer])
+}
+
+// samples is how many there are in a packet to the peer.
+func (t *transcoder) samples() int {
+	return int(rtp.Units(t.speaker.ptime, t.speaker.info.SampleRate))
+}
+
+// send makes the packet that goes out at a time.
+func (t *transcoder) send(at time.Duration) {
+	s, n := &t.speaker, t.samples()
+	for len(t.ready) < n {
+		t.pull(at + time.Duration(len(t.ready))*time.Second/time.Duration(s.info.SampleRate))
+	}
+	units := int(rtp.Units(s.ptime, s.info.ClockRate))
+	target := t.to.in.Target()
+	switch {
+	case !t.to.sends || !target.IsValid():
+		t.to.unsent++
+		t.to.out.Pass(units, at)
+	case at < t.eventUntil:
+		t.to.out.Pass(units, at)
+	default:
+		size, err := s.encoder.Encode(s.packet[rtp.HeaderSize:], t.ready[:n])
+		if err != nil || size == 0 { // an encoder may find that there is nothing to say
+			t.to.out.Pass(units, at)
+			break
+		}
+		t.to.w.poller.send(t.to.media.socket, target, t.to.out.Own(s.packet[:rtp.HeaderSize+size], s.pt, units, at))
+		t.to.w.flush() // the next frame uses the same bytes
+		t.made++
+	}
+	t.ready = t.ready[:copy(t.ready, t.ready[n:])]
+}
+
+// passEvent sends a telephone-event on at once. Audio gives way to it, so that the
+// digit is not heard twice (RFC 4733 §2.5.1.1).
+func (t *transcoder) passEvent(p *rtp.Received, r *route) {
+	const ended = 0x80
+	target := t.to.in.Target()
+	if len(p.Payload) < 4 || p.Verdict == rtp.Late || !t.to.sends || !target.IsValid() {
+		t.to.unsent++
+		return
+	}
+	first := !t.event.begun || t.event.ssrc != p.SSRC || t.event.time != p.Time
+	t.event = eventState{begun: true, ssrc: p.SSRC, time: p.Time}
+	t.eventUntil = p.Arrival + 3*usualPtime
+	if p.Payload[1]&ended != 0 {
+		t.eventUntil = 0
+	}
+	if r.convert != nil {
+		r.convert(p.Payload)
+	}
+	packet := t.to.out.Event(p.Packet(), r.pt, first, first, p.Arrival)
+	t.to.w.poller.send(t.to.media.socket, target, packet)
+}
+
+// String is the transcoder in a leg's description.
+func (t *transcoder) String() string {
+	return fmt.Sprintf(" → jitter(%v) → %s/%d(%v)", t.buffer.Delay().Round(time.Millisecond), t.speaker.info.Name, t.speaker.info.SampleRate, t.speaker.ptime)
+}
