@@ -23,6 +23,7 @@ import (
 	"tapedeck/internal/dispatch"
 	"tapedeck/internal/httpapi"
 	"tapedeck/internal/jobs"
+	"tapedeck/internal/journal"
 	"tapedeck/internal/keys"
 	"tapedeck/internal/media"
 	"tapedeck/internal/publish"
@@ -38,6 +39,12 @@ type Options struct {
 	Config  *config.Config
 	Logger  *slog.Logger // nil = discard
 	Version string       // of this build
+
+	// Where the journals of running recordings are written, and how long a disk that
+	// fails is tried again before a recording is given up. For tests of faults; nil
+	// and 0 are the operating system's files, and what the recorder does by itself.
+	Journals journal.Files
+	GiveUp   time.Duration
 }
 
 // Server is one Tapedeck node.
@@ -168,6 +175,7 @@ func (s *Server) openEngines(context.Context) (err error) {
 	if s.recorder, err = recorder.New(recorder.Options{
 		Dir: s.dir.in(journalsName), FlushEvery: c.Recording.Flush, SyncEvery: c.Recording.Sync,
 		Buffer: c.Recording.Buffer, MinFree: uint64(max(0, c.Recording.MinFree)), MaskDigits: c.Recording.MaskDTMF, Now: s.now,
+		Files: s.o.Journals, RetryFor: s.o.GiveUp,
 		Logger: s.log, Registerer: s.registry,
 	}); err != nil {
 		return err

@@ -283,7 +283,7 @@ func (s *session) steer(t *take, to voice.RecordingStatus, behavior voice.PauseB
 		}
 		at, err := t.capture.Pause(behavior)
 		if err != nil {
-			return err
+			return t.refused(err)
 		}
 		if behavior == voice.PauseSkip {
 			t.skipping, t.pausedAt = true, at
@@ -295,7 +295,7 @@ func (s *session) steer(t *take, to voice.RecordingStatus, behavior voice.PauseB
 		}
 		at, err := t.capture.Resume()
 		if err != nil {
-			return err
+			return t.refused(err)
 		}
 		if t.skipping {
 			// By the marks in the journal, so that the file has its full length.
@@ -306,6 +306,18 @@ func (s *session) steer(t *take, to voice.RecordingStatus, behavior voice.PauseB
 	}
 	s.moveTake(t, event)
 	return nil
+}
+
+// refused says why the capture did not take a command. It may have broken off a
+// moment ago, when the session was not told yet; its gate is shut for good then.
+func (t *take) refused(err error) error {
+	if errors.Is(err, recorder.ErrFailed) || errors.Is(err, recorder.ErrStopped) {
+		return &voice.Error{
+			Code: voice.CodeRecordingNotActive, Err: err,
+			Message: "The recording has broken off, because the disk does not take it: it cannot be changed any more",
+		}
+	}
+	return err
 }
 
 func recordingNotActive(status voice.RecordingStatus) error {
@@ -344,7 +356,10 @@ func (s *session) stopTake(t *take, cause voice.EndCause) {
 	}
 	t.stopped = true
 	s.clock.drop(t.limit)
-	if _, err := t.capture.Stop(cause); err != nil && cause != voice.EndStorageFailed {
+	switch _, err := t.capture.Stop(cause); {
+	case errors.Is(err, recorder.ErrFailed):
+		cause = voice.EndStorageFailed // it had broken off before; onCapture will hear of it
+	case err != nil:
 		s.log.Error("stop capture", "recording", t.rec.ID, "error", err)
 	}
 	for l := range t.tracks {
