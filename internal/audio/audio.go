@@ -50,30 +50,6 @@ func Mono(dst, src []int16, channels int) int {
 	return frames
 }
 
-// Stretch fills dst with src at another length, by cubic interpolation
-// (Catmull-Rom), so that the ends meet the neighbours. It is made for lengths
-// that differ by a sample, to follow a clock; it does not limit the band.
-func Stretch(dst, src []int16) {
-	switch {
-	case len(src) == 0:
-		clear(dst)
-		return
-	case len(src) == len(dst):
-		copy(dst, src)
-		return
-	}
-	at := func(i int) float64 { return float64(src[min(max(i, 0), len(src)-1)]) }
-	ratio := float64(len(src)) / float64(len(dst))
-	for i := range dst {
-		pos := float64(i) * ratio
-		k := int(pos)
-		t := pos - float64(k)
-		a, b, c, d := at(k-1), at(k), at(k+1), at(k+2)
-		v := b + t/2*(c-a+t*(2*a-5*b+4*c-d+t*(3*(b-c)+d-a)))
-		dst[i] = int16(min(max(math.Round(v), math.MinInt16), math.MaxInt16))
-	}
-}
-
 // Level is how loud audio is.
 type Level struct {
 	RMS  float64 // dBFS, a full-scale square wave is 0; -Inf for silence

@@ -24,6 +24,8 @@ type facts struct {
 	last    time.Duration // of any entry
 
 	tracks map[uint16]*track
+	can    map[codec.Info]bool // whether it can be decoded
+	rate   int                 // the highest of the codecs that the parties agreed on, Hz; 0 = none
 	joins  []join
 	pauses []Pause
 	gaps   []Gap
@@ -43,7 +45,7 @@ type join struct {
 }
 
 func newFacts() *facts {
-	return &facts{seen: map[factKey]bool{}, tracks: map[uint16]*track{}}
+	return &facts{seen: map[factKey]bool{}, tracks: map[uint16]*track{}, can: map[codec.Info]bool{}}
 }
 
 func (f *facts) add(e *journal.Entry) {
@@ -61,11 +63,11 @@ func (f *facts) add(e *journal.Entry) {
 	case journal.KindTrackOpened:
 		t := f.track(e.Track)
 		t.call, t.party, t.role = voice.CallID(d.Call), d.Party, voice.Role(d.Role)
-		t.codecs(d.Codecs)
+		f.codecs(t, d.Codecs)
 	case journal.KindTrackClosed:
 		f.track(e.Track).unheard = d.Unheard
 	case journal.KindTrackChanged:
-		f.track(e.Track).codecs(d.Codecs)
+		f.codecs(f.track(e.Track), d.Codecs)
 	case journal.KindJoined, journal.KindParted:
 		f.joins = append(f.joins, join{e.At, d.Call, d.Other, e.Kind == journal.KindJoined})
 	case journal.KindBegin:
@@ -131,7 +133,7 @@ func (f *facts) track(n uint16) *track {
 	t := f.tracks[n]
 	if t == nil {
 		t = &track{}
-		t.codecs(nil)
+		f.codecs(t, nil)
 		f.tracks[n] = t
 	}
 	return t
@@ -151,17 +153,18 @@ type track struct {
 
 // format is what packets of one payload type are.
 type format struct {
-	info codec.Info
-	dec  codec.Decoder // nil: cannot be decoded
+	info      codec.Info
+	decodable bool
+	came      bool // a packet of it was seen
 }
 
 // codecs sets what the payload types mean from now on. Static payload types
 // (RFC 3551 §6) keep their meaning unless told otherwise.
-func (t *track) codecs(list []journal.Codec) {
+func (f *facts) codecs(t *track, list []journal.Codec) {
 	for pt := range t.types {
 		t.types[pt] = nil
 		if info, ok := codec.LookupStatic(uint8(pt)); ok {
-			t.types[pt] = newFormat(info)
+			t.types[pt] = f.format(info)
 		}
 	}
 	for _, c := range list {
@@ -171,7 +174,8 @@ func (t *track) codecs(list []journal.Codec) {
 		}
 		info.SampleRate, info.Channels = orElse(info.SampleRate, c.ClockRate), orElse(info.Channels, 1)
 		if int(c.PT) < len(t.types) && c.ClockRate > 0 {
-			t.types[c.PT] = newFormat(info)
+			t.types[c.PT] = f.format(info)
+			f.source(t.types[c.PT])
 		}
 	}
 }
@@ -183,13 +187,23 @@ func orElse(v, fallback int) int {
 	return fallback
 }
 
-func newFormat(info codec.Info) *format {
-	f := &format{info: info}
-	if info.Audio() {
-		// What cannot be decoded is silence with a reason, not a failed recording.
-		f.dec, _ = codec.NewDecoder(info)
+// format says what packets of a codec are. What cannot be decoded is silence with a
+// reason, not a failed recording.
+func (f *facts) format(info codec.Info) *format {
+	can, known := f.can[info]
+	if !known && info.Audio() {
+		_, err := codec.NewDecoder(info)
+		can = err == nil
+		f.can[info] = can
 	}
-	return f
+	return &format{info: info, decodable: can}
+}
+
+// source takes the rate of a codec into account for the file's.
+func (f *facts) source(c *format) {
+	if c.decodable {
+		f.rate = max(f.rate, c.info.SampleRate)
+	}
 }
 
 // packet returns the format of a packet, nil when its payload type means

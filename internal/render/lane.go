@@ -13,10 +13,21 @@ type lane struct {
 	parts []part  // what the ring holds, in order, without overlap
 }
 
-// part is a stretch of audio, or of packets that could not be decoded.
+// kind says what a stretch of a lane is.
+type kind uint8
+
+const (
+	speech    kind = iota // what the party sent
+	concealed             // made up for lost packets
+	noise                 // comfort noise
+	dead                  // packets that could not be decoded: no audio
+	nothing               // no packets: no audio
+)
+
+// part is a stretch of one kind.
 type part struct {
 	from, to int64
-	dead     bool
+	kind     kind
 }
 
 func newLane(size, limit int64) *lane {
@@ -32,9 +43,9 @@ func (l *lane) room(start, length int64) (from, to int64) {
 	return max(start, l.done), min(start+length, l.done+l.size, l.limit)
 }
 
-// put places audio. What was there before is overwritten. It reports whether
-// anything of it can still be written.
-func (l *lane) put(start int64, pcm []int16) bool {
+// put places audio. What was there before is faded out, or overwritten. It
+// reports whether anything of it can still be written.
+func (l *lane) put(start int64, pcm []int16, k kind) bool {
 	from, to := l.room(start, int64(len(pcm)))
 	if from >= to {
 		return false
@@ -43,18 +54,39 @@ func (l *lane) put(start int64, pcm []int16) bool {
 		l.ring = make([]int16, l.size)
 	}
 	pcm = pcm[from-start : to-start]
+	l.fadeOut(from, pcm)
 	at := int(from) & (len(l.ring) - 1)
 	n := copy(l.ring[at:], pcm)
 	copy(l.ring, pcm[n:])
-	l.cover(part{from: from, to: to})
+	l.cover(part{from, to, k})
 	return true
+}
+
+// fade is over how many samples audio that is overlapped passes into what comes
+// now.
+const fade = 48
+
+// fadeOut lets the audio that lies where pcm will go pass into it.
+func (l *lane) fadeOut(from int64, pcm []int16) {
+	if len(l.parts) == 0 || from >= l.last {
+		return
+	}
+	old := l.parts[len(l.parts)-1]
+	if old.kind >= dead || from < old.from {
+		return
+	}
+	n := min(fade, int(old.to-from), len(pcm))
+	for i := range n {
+		before := int(l.ring[int(from+int64(i))&(len(l.ring)-1)])
+		pcm[i] = int16((before*(n-i) + int(pcm[i])*i) / n)
+	}
 }
 
 // mark notes packets that cannot be decoded.
 func (l *lane) mark(start, length int64) bool {
 	from, to := l.room(start, length)
 	if from < to {
-		l.cover(part{from: from, to: to, dead: true})
+		l.cover(part{from, to, dead})
 	}
 	return from < to
 }
@@ -63,11 +95,11 @@ func (l *lane) mark(start, length int64) bool {
 func (l *lane) cover(p part) {
 	l.last = max(l.last, p.to)
 	k := len(l.parts)
-	if k == 0 || l.parts[k-1].to < p.from || l.parts[k-1].to == p.from && l.parts[k-1].dead != p.dead {
+	if k == 0 || l.parts[k-1].to < p.from || l.parts[k-1].to == p.from && l.parts[k-1].kind != p.kind {
 		l.parts = append(l.parts, p) // the usual case after silence
 		return
 	}
-	if last := &l.parts[k-1]; last.from <= p.from && last.dead == p.dead {
+	if last := &l.parts[k-1]; last.from <= p.from && last.kind == p.kind {
 		last.to = max(last.to, p.to) // the usual case within speech
 		return
 	}
@@ -79,13 +111,13 @@ func (l *lane) cover(p part) {
 			continue
 		}
 		if o.from < p.from {
-			kept = append(kept, part{o.from, p.from, o.dead})
+			kept = append(kept, part{o.from, p.from, o.kind})
 		}
 		if !placed {
 			kept, placed = append(kept, p), true
 		}
 		if o.to > p.to {
-			kept = append(kept, part{max(o.from, p.to), o.to, o.dead})
+			kept = append(kept, part{max(o.from, p.to), o.to, o.kind})
 		}
 	}
 	if !placed {
@@ -98,7 +130,7 @@ func (l *lane) cover(p part) {
 func joinParts(parts []part) []part {
 	out := parts[:0]
 	for _, p := range parts {
-		if k := len(out) - 1; k >= 0 && out[k].to == p.from && out[k].dead == p.dead {
+		if k := len(out) - 1; k >= 0 && out[k].to == p.from && out[k].kind == p.kind {
 			out[k].to = p.to
 			continue
 		}
@@ -107,13 +139,9 @@ func joinParts(parts []part) []part {
 	return out
 }
 
-// tiny is a hole of a sample or two between two packets, left by rounding when
-// the sender's clock is corrected. It is filled: a zero there would click.
-const tiny = 2
-
-// take adds the audio from lane.done on to dst, which begins there, and calls
-// silent for each stretch without. It moves done to the end of dst.
-func (l *lane) take(dst []int16, mixed bool, silent func(from, to int64, dead bool)) (touched bool) {
+// take adds the audio from lane.done on to dst, which begins there, and tells of
+// each stretch that is not what the party sent. It moves done to the end of dst.
+func (l *lane) take(dst []int16, mixed bool, tell func(from, to int64, k kind)) (touched bool) {
 	at, end := l.done, l.done+int64(len(dst))
 	used := 0
 	for _, p := range l.parts {
@@ -121,16 +149,13 @@ func (l *lane) take(dst []int16, mixed bool, silent func(from, to int64, dead bo
 			break
 		}
 		from, to := max(p.from, l.done), min(p.to, end)
-		if hole := from - at; hole > 0 {
-			if hole <= tiny && at > l.done && !p.dead {
-				l.bridge(dst, at, from, mixed)
-			} else {
-				silent(at, from, false)
-			}
+		if at < from {
+			tell(at, from, nothing)
 		}
-		if p.dead {
-			silent(from, to, true)
-		} else {
+		if p.kind != speech {
+			tell(from, to, p.kind)
+		}
+		if p.kind != dead {
 			l.mix(dst, from, to, mixed)
 			touched = true
 		}
@@ -140,7 +165,7 @@ func (l *lane) take(dst []int16, mixed bool, silent func(from, to int64, dead bo
 		}
 	}
 	if at < end {
-		silent(at, end, false)
+		tell(at, end, nothing)
 	}
 	l.parts = append(l.parts[:0], l.parts[used:]...)
 	l.done = end
@@ -163,15 +188,6 @@ func (l *lane) mix(dst []int16, from, to int64, mixed bool) {
 		}
 		from += int64(n)
 	}
-}
-
-// bridge fills a tiny hole with the sample before it.
-func (l *lane) bridge(dst []int16, from, to int64, mixed bool) {
-	before := l.ring[int(from-1)&(len(l.ring)-1)]
-	for i := from; i < to; i++ {
-		l.ring[int(i)&(len(l.ring)-1)] = before
-	}
-	l.mix(dst, from, to, mixed)
 }
 
 // skip drops what lies before a position.

@@ -122,7 +122,11 @@ func Make(j *journal.Reader, l Layout) (*Plan, error) {
 			t.survey.Report(timeline.Report{Arrival: e.At, SSRC: r.SSRC, NTP: r.NTP, Time: r.RTPTime})
 			return
 		}
-		_, packet := t.packet(e)
+		c, packet := t.packet(e)
+		if c != nil && !c.came {
+			c.came = true
+			f.source(c) // also one that nobody spoke of: the file is never below a source
+		}
 		t.survey.Add(packet)
 	})
 	if err != nil {
@@ -133,7 +137,7 @@ func Make(j *journal.Reader, l Layout) (*Plan, error) {
 	}
 	h, s := j.Header(), j.Stats()
 	p := &Plan{
-		SampleRate: h.SampleRate,
+		SampleRate: fileRate(f.rate, h.SampleRate),
 		Channels:   1,
 		Begin:      f.begin,
 		End:        max(f.last, f.begin),
@@ -148,9 +152,6 @@ func Make(j *journal.Reader, l Layout) (*Plan, error) {
 			Size: j.Size(), SHA256: hex.EncodeToString(hash.Sum(nil)), Blocks: s.Blocks,
 			CorruptParts: s.Corrupt, CorruptBytes: s.Lost, TornBytes: s.Torn,
 		},
-	}
-	if p.SampleRate <= 0 {
-		p.SampleRate = defaultRate
 	}
 	if l.Stereo {
 		p.Channels, p.Swapped = 2, l.Swap
@@ -174,6 +175,24 @@ func (p *Plan) lostTail() {
 	if ended-p.End > time.Millisecond { // less is the rounding of wall clocks
 		p.Gaps = append(p.Gaps, Gap{Span: Span{p.End, ended}, Tail: true})
 	}
+}
+
+// fileRate is the sample rate of the file for sources of up to a rate: a usual
+// one, so that every player takes it.
+func fileRate(sources, header int) int {
+	if sources <= 0 {
+		sources = header
+	}
+	if sources <= 0 {
+		sources = defaultRate
+	}
+	usual := []int{8000, 16000, 24000, 32000, 44100, 48000, 96000}
+	for _, r := range usual {
+		if r >= sources {
+			return r
+		}
+	}
+	return usual[len(usual)-1]
 }
 
 // each gives every entry to fn. Corrupt parts are passed over; the journal counts

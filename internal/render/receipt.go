@@ -92,6 +92,8 @@ const (
 	SilencePaused      SilenceReason = "paused"
 	SilenceNotBridged  SilenceReason = "not-bridged"
 	SilenceUndecodable SilenceReason = "undecodable"
+	// SilenceComfortNoise: the party described its silence, and noise stands for it.
+	SilenceComfortNoise SilenceReason = "comfort-noise"
 )
 
 // SilenceSpan is a silent part of a track.

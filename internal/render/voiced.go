@@ -3,6 +3,8 @@ package render
 import (
 	"time"
 
+	"tapedeck/internal/audio"
+	"tapedeck/internal/codec"
 	"tapedeck/internal/timeline"
 	"tapedeck/internal/voice"
 )
@@ -22,23 +24,30 @@ type voiced struct {
 	all    *Plan
 	placer *timeline.Placer
 	lane   *lane
-	now    int // index in plan.Heard of the span that may cover now
+	turns
+	now int // index in plan.Heard of the span that may cover now
 
-	account TrackReceipt
-	open    SilenceSpan // the silence that may go on
-	silent  int64       // samples
-	audible int64
-	lastPT  int
-	streams map[[2]int]int64 // packets by stream and segment
-	span    int              // for silences, which come in order of samples
+	account  TrackReceipt
+	open     SilenceSpan // the silence that may go on
+	silent   int64       // samples
+	audible  int64
+	invented int64 // samples made up for lost packets
+	lastPT   int
+	streams  map[[2]int]int64 // packets by stream and segment
+	span     int              // for silences, which come in order of samples
 }
 
-func newVoiced(p *Plan, t *TrackPlan, end int64) *voiced {
+func newVoiced(p *Plan, t *TrackPlan, r *renderer, end int64) *voiced {
+	lane := newLane(samples(ahead+longest+maxConcealed, p.SampleRate)+2*chunk, end)
 	return &voiced{
 		plan:   t,
 		all:    p,
 		placer: t.Clock.Placer(p.SampleRate),
-		lane:   newLane(samples(timeline.MaxLate+2*margin, p.SampleRate)+2*chunk, end),
+		lane:   lane,
+		turns: turns{
+			rate: p.SampleRate, store: &r.store, pcm: r.pcm, decoders: map[codec.Info]codec.Decoder{},
+			flow: flow{lane: lane, rate: p.SampleRate, warp: &r.warp, resamps: map[int]*audio.Resampler{}},
+		},
 		account: TrackReceipt{
 			Track: t.Number, Call: t.Call, Party: t.Party, Role: t.Role, Side: t.Side,
 		},
@@ -98,25 +107,19 @@ func (v *voiced) codec(f *format, pt uint8, start int64) {
 	})
 }
 
-func (v *voiced) undecodable(start, length int64) {
-	v.account.Undecodable++
-	v.lane.mark(start, length)
-}
-
 // take adds the next samples to dst, which begins at a sample of the file.
 func (v *voiced) take(dst []int16, mixed bool, file int64, paused bool) bool {
 	from := v.lane.done
 	silent := int64(0)
-	touched := v.lane.take(dst, mixed, func(a, b int64, dead bool) {
-		if paused {
-			return
+	touched := v.lane.take(dst, mixed, func(a, b int64, k kind) {
+		switch {
+		case paused:
+		case k == concealed:
+			v.invented += b - a
+		default:
+			silent += b - a
+			v.classify(a, b, file-from, reasonOf(k))
 		}
-		silent += b - a
-		reason := SilenceNoPackets
-		if dead {
-			reason = SilenceUndecodable
-		}
-		v.classify(a, b, file-from, reason)
 	})
 	if paused {
 		silent = int64(len(dst))
@@ -125,6 +128,16 @@ func (v *voiced) take(dst []int16, mixed bool, file int64, paused bool) bool {
 	v.silent += silent
 	v.audible += int64(len(dst)) - silent
 	return touched
+}
+
+func reasonOf(k kind) SilenceReason {
+	switch k {
+	case noise:
+		return SilenceComfortNoise
+	case dead:
+		return SilenceUndecodable
+	}
+	return SilenceNoPackets
 }
 
 // classify divides a silence by whether the track was to be heard at all. Shift
@@ -183,6 +196,7 @@ func (v *voiced) finish() TrackReceipt {
 	a.Lost = v.placer.Lost()
 	a.NoMedia, a.Unheard = a.Received == 0, v.plan.Unheard
 	a.SilenceMs, a.AudioMs = v.silent*1000/rate, v.audible*1000/rate
+	a.ConcealedMs = v.invented * 1000 / rate
 	a.DriftPPM = round(v.plan.Clock.DriftPPM())
 	for i := range v.plan.Clock.Streams {
 		s := &v.plan.Clock.Streams[i]

@@ -38,12 +38,14 @@ type renderer struct {
 	out    *wav.Writer
 	peaks  *peaksWriter // nil: nobody wants them
 	kept   []keep       // what of the session is in the file
+	begin  int64        // sample of the journal's clock at which the session begins
 	done   int64        // session samples that are decided
 	file   int64        // samples written
 	sides  [2][]int16
 	inter  []int16
 	pcm    []int16
-	long   []int16
+	warp   audio.Stretcher
+	store  store
 	calls  int
 }
 
@@ -110,15 +112,16 @@ func (h *hashed) Seek(int64, int) (int64, error) {
 
 func (p *Plan) renderer(out *wav.Writer) *renderer {
 	r := &renderer{
-		plan: p, facts: newFacts(), byNum: map[uint16]*voiced{}, out: out, kept: p.keeps(),
-		inter: make([]int16, chunk*p.Channels), pcm: make([]int16, maxFrame), long: make([]int16, maxFrame),
+		plan: p, facts: newFacts(), byNum: map[uint16]*voiced{}, out: out,
+		kept: p.keeps(), begin: samples(p.Begin, p.SampleRate),
+		inter: make([]int16, chunk*p.Channels), pcm: make([]int16, maxFrame),
 	}
 	for i := range p.Channels {
 		r.sides[i] = make([]int16, chunk)
 	}
 	end := r.kept[len(r.kept)-1].to
 	for i := range p.Tracks {
-		v := newVoiced(p, &p.Tracks[i], end)
+		v := newVoiced(p, &p.Tracks[i], r, end)
 		r.voices = append(r.voices, v)
 		r.byNum[uint16(v.plan.Number)] = v
 	}
@@ -156,6 +159,7 @@ func (p *Plan) keeps() []keep {
 
 func (r *renderer) run(ctx context.Context) error {
 	lag := samples(timeline.MaxLate+margin, r.plan.SampleRate)
+	end := r.kept[len(r.kept)-1].to
 	var failed error
 	err := each(r.plan.journal, func(e *journal.Entry) {
 		if failed != nil {
@@ -166,22 +170,25 @@ func (r *renderer) run(ctx context.Context) error {
 		case journal.KindPaused, journal.KindResumed, journal.KindGap:
 			for _, v := range r.voices {
 				v.placer.Withheld()
+				v.excuse = v.excuse || e.Kind != journal.KindGap
 			}
 		}
 		v := r.byNum[e.Track]
 		if e.Kind != journal.KindPacket || v == nil {
 			return
 		}
-		// First make room: after a long silence the packet lies far ahead.
 		if ready := r.plan.session(e.At) - lag - r.done; ready >= chunk {
 			failed = r.emit(ctx, r.done+ready/chunk*chunk)
 		}
 		r.place(v, e)
+		for failed == nil && r.store.held > maxHeld && r.done < end {
+			failed = r.emit(ctx, r.done+chunk)
+		}
 	})
 	if err = errors.Join(err, failed); err != nil {
 		return err
 	}
-	if err := r.emit(ctx, r.kept[len(r.kept)-1].to); err != nil {
+	if err := r.emit(ctx, end); err != nil {
 		return err
 	}
 	if r.plan.layout.Progress != nil {
@@ -190,34 +197,12 @@ func (r *renderer) run(ctx context.Context) error {
 	return nil
 }
 
-// place decodes a packet and puts its audio where it belongs.
+// place finds out where a packet belongs, and has it wait for its turn.
 func (r *renderer) place(v *voiced, e *journal.Entry) {
 	f, packet := r.facts.track(e.Track).packet(e)
 	at := v.placer.Place(packet)
 	v.count(f, &at)
-	if at.Verdict != timeline.Placed && at.Verdict != timeline.Late || !v.heard(e.At) {
-		return
-	}
-	start := at.Start - samples(r.plan.Begin, r.plan.SampleRate)
-	v.codec(f, e.Packet.PT, start)
-	if f.dec == nil {
-		v.undecodable(start, at.Length)
-		return
-	}
-	n, err := f.dec.Decode(r.pcm, e.Packet.Payload)
-	if err != nil || n == 0 || at.Length > int64(len(r.long)) {
-		v.undecodable(start, at.Length)
-		return
-	}
-	pcm := r.pcm[:n]
-	if f.info.Channels > 1 {
-		pcm = pcm[:audio.Mono(pcm, pcm, f.info.Channels)]
-	}
-	if int64(len(pcm)) != at.Length {
-		audio.Stretch(r.long[:at.Length], pcm)
-		pcm = r.long[:at.Length]
-	}
-	v.lane.put(start, pcm)
+	v.arrive(f, e, &at, r.begin)
 }
 
 // emit writes the session up to a sample.
@@ -226,10 +211,7 @@ func (r *renderer) emit(ctx context.Context, until int64) error {
 		k := r.kept[0]
 		to := min(until, k.to)
 		if k.cut {
-			for _, v := range r.voices {
-				v.lane.skip(to)
-			}
-			r.done = to
+			r.pass(to)
 		}
 		for r.done < to {
 			if err := r.write(int(min(chunk, to-r.done)), k.mute); err != nil {
@@ -250,6 +232,18 @@ func (r *renderer) emit(ctx context.Context, until int64) error {
 	return ctx.Err()
 }
 
+// pass leaves the session up to a sample out of the file. The packets in it are
+// decoded all the same: decoders go on from them.
+func (r *renderer) pass(to int64) {
+	for r.done < to {
+		r.done = min(r.done+chunk, to)
+		for _, v := range r.voices {
+			v.produce(r.done)
+			v.lane.skip(r.done)
+		}
+	}
+}
+
 // write mixes and writes n samples. A paused stretch is silent whatever the
 // tracks hold: the packet that arrives first after a pause was spoken in it.
 func (r *renderer) write(n int, mute bool) error {
@@ -260,6 +254,7 @@ func (r *renderer) write(n int, mute bool) error {
 	}
 	for _, v := range r.voices {
 		side := v.plan.Side
+		v.produce(r.done + int64(n))
 		if v.take(sides[side][:n], mixed[side], r.file, mute) {
 			mixed[side] = true
 		}
