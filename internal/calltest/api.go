@@ -50,11 +50,11 @@ func (p *Program) callsPath() string {
 
 // Call is what the tests read of a call.
 type Call struct {
-	ID, ParentID, Status, Direction string
-	From, To                        string
-	HangupSource, HangupSIPCode     string
-	Duration                        int
-	CallFlow                        struct {
+	ID, ParentID, ChannelID, Status, Direction string
+	From, To                                   string
+	HangupSource, HangupSIPCode                string
+	Duration                                   int
+	CallFlow                                   struct {
 		Commands []struct{ Command, Status string }
 	}
 	CreatedAt, AnsweredAt, EndedAt string
@@ -165,4 +165,27 @@ func instantOf(t testing.TB, text string) time.Time {
 		t.Fatal(err)
 	}
 	return at
+}
+
+// try sends a request whatever the answer is, and returns its status and its
+// Retry-After.
+func (p *Program) try(t testing.TB, method, path, body string, out any) (status int, retry string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+p.HTTP+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "AccessKey "+p.AccessKey)
+	res, err := p.client.Do(r)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	data, err := io.ReadAll(res.Body)
+	if cerr := res.Body.Close(); err != nil || cerr != nil {
+		t.Fatalf("%s %s: %v, %v", method, path, err, cerr)
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		t.Fatalf("%s %s: %v in %s", method, path, err, data)
+	}
+	return res.StatusCode, res.Header.Get("Retry-After")
 }
