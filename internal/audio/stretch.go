@@ -78,11 +78,12 @@ func (s *Stretcher) at(place float64) int16 {
 // ease goes from 0 to 1, and is flat at both ends, in speed and in its change.
 func ease(t float64) float64 { return t * t * t * (10 + t*(6*t-15)) }
 
-// finePhases is how many places between two samples there are weights for.
-const finePhases = 4096
+// finePhases is how many places between two samples there are weights for. To miss
+// a place by up to 1/2048 of a sample is an error of −68 dB for a tone of a quarter
+// of the rate: what is stretched is 20 ms now and then.
+const finePhases = 1024
 
-// fine holds the weights for places between two samples. To miss a place by up to
-// 1/8192 of a sample is an error of −85 dB for a tone of an eighth of the rate.
+// fine holds the weights for places between two samples.
 //
 //nolint:gochecknoglobals // a table, computed once and never written again
 var fine = sync.OnceValue(func() *lowpass { return newLowpass(finePhases, 7./8, 9./8) })

@@ -65,7 +65,7 @@ func (t *transcoder) decode(it *jitter.Item) {
 	if it.Slew != 0 {
 		longer := n + it.Slew*max(1, n/jitter.SlewPart)
 		t.slewed = grow(t.slewed, longer)[:longer]
-		audio.Stretch(t.slewed, frame)
+		t.warp.Stretch(t.slewed, frame, nil)
 		frame = t.slewed
 	}
 	t.ready = e.resample.Process(t.ready, frame)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"tapedeck/internal/audio"
 	"tapedeck/internal/codec"
 	"tapedeck/internal/jitter"
 	"tapedeck/internal/rtp"
@@ -31,7 +32,8 @@ type transcoder struct {
 	ear     *ears   // of the newest frame; nil before the first
 	pcm     []int16 // scratch of one decoded frame
 	slewed  []int16
-	ready   []int16 // mono, at the speaker's rate: to be sent
+	warp    audio.Stretcher // follows the jitter buffer's clock
+	ready   []int16         // mono, at the speaker's rate: to be sent
 
 	event      eventState
 	eventUntil time.Duration // audio gives way to an event until then
