@@ -3,6 +3,7 @@ package codec_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -162,14 +163,14 @@ func TestSilence(t *testing.T) {
 	mu, _ := codec.Lookup(codec.PCMU, 0)
 	a, _ := codec.Lookup(codec.PCMA, 0)
 	l16, _ := codec.Lookup(codec.L16, 16000)
-	opus, _ := codec.Lookup(codec.Opus, 0)
+	g722, _ := codec.Lookup(codec.G722, 0)
 	buf := make([]byte, 1000)
 	for _, test := range []struct {
 		info codec.Info
 		n    int
 		code byte
 		ok   bool
-	}{{mu, 160, 0xff, true}, {a, 160, 0xd5, true}, {l16, 640, 0, true}, {opus, 0, 0, false}} {
+	}{{mu, 160, 0xff, true}, {a, 160, 0xd5, true}, {l16, 640, 0, true}, {g722, 0, 0, false}} {
 		n, ok := codec.Silence(test.info, 20*time.Millisecond, buf)
 		if n != test.n || ok != test.ok {
 			t.Errorf("%s: %d bytes, %t", test.info.Name, n, ok)
@@ -183,6 +184,33 @@ func TestSilence(t *testing.T) {
 	}
 	if _, ok := codec.Silence(mu, -time.Second, buf); ok {
 		t.Error("there is silence of less than nothing")
+	}
+}
+
+// Silence of Opus has the length that was asked for, and no sound.
+func TestSilenceOfOpus(t *testing.T) {
+	info, _ := codec.Lookup(codec.Opus, 0)
+	info.Channels = 1
+	decoder, err := codec.NewDecoder(info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, pcm := make([]byte, 100), make([]int16, 5760)
+	for _, ms := range []int{10, 20, 40, 60} {
+		n, ok := codec.Silence(info, time.Duration(ms)*time.Millisecond, payload)
+		if units, long := info.Duration(payload[:n]); !ok || !long || units != 48*ms {
+			t.Errorf("%d ms: %x", ms, payload[:n])
+		}
+		got, err := decoder.Decode(pcm, payload[:n])
+		if err != nil || got != 48*ms || slices.Max(pcm[:got]) > 1 || slices.Min(pcm[:got]) < -1 {
+			t.Errorf("%d ms: %d samples, %v", ms, got, err)
+		}
+		if _, ok := codec.Silence(info, time.Duration(ms)*time.Millisecond, payload[:n-1]); ok {
+			t.Errorf("%d ms fit where they do not", ms)
+		}
+	}
+	if _, ok := codec.Silence(info, 30*time.Millisecond, payload); ok {
+		t.Error("Opus has frames of 30 ms")
 	}
 }
 

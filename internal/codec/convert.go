@@ -34,6 +34,8 @@ func Silence(i Info, d time.Duration, dst []byte) (int, bool) {
 		code = g711.SilenceA
 	case i.Is(L16):
 		n *= 2
+	case i.Is(Opus):
+		return opusSilence(d, dst)
 	default:
 		return 0, false
 	}
@@ -42,6 +44,37 @@ func Silence(i Info, d time.Duration, dst []byte) (int, bool) {
 	}
 	for k := range dst[:n] {
 		dst[k] = code
+	}
+	return n, true
+}
+
+// opusSilence is a packet of one to three frames of digital silence: mono CELT
+// of the full band (RFC 6716 §3.1), whose two bytes say that nothing sounds.
+func opusSilence(d time.Duration, dst []byte) (int, bool) {
+	const (
+		ten, twenty = 30 << 3, 31 << 3 // configurations of 10 and 20 ms
+		two, many   = 1, 3             // frame counts of RFC 6716 §3.2
+	)
+	var head [2]byte
+	size, frames := 1, 1
+	switch d {
+	case 10 * time.Millisecond:
+		head[0] = ten
+	case 20 * time.Millisecond:
+		head[0] = twenty
+	case 40 * time.Millisecond:
+		head[0], frames = twenty|two, 2
+	case 60 * time.Millisecond:
+		head, size, frames = [2]byte{twenty | many, 3}, 2, 3
+	default:
+		return 0, false
+	}
+	if len(dst) < size+2*frames {
+		return 0, false
+	}
+	n := copy(dst, head[:size])
+	for range frames {
+		n += copy(dst[n:], []byte{0xff, 0xfe})
 	}
 	return n, true
 }

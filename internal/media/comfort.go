@@ -45,7 +45,7 @@ func (l *Leg) silence() (int, bool) {
 		if !codec.Encodable(c) {
 			return 0, false
 		}
-		encoder, err := codec.NewEncoder(mono(c))
+		encoder, err := codec.NewEncoderFor(mono(c), l.agreed.Send.Fmtp)
 		if err != nil {
 			return 0, false
 		}

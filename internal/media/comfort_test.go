@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"tapedeck/internal/audio"
 	"tapedeck/internal/codec"
 	"tapedeck/internal/sdp"
 	"tapedeck/internal/testkit"
@@ -58,18 +59,40 @@ func TestComfortSilenceKeepsStep(t *testing.T) {
 
 func TestNoComfortSilenceWhereWeDoNotSend(t *testing.T) {
 	b := start(t, Options{})
-	g722, _ := codec.Lookup(codec.G722, 0)
+	unknown := codec.Info{Name: "unknown", ClockRate: 8000, SampleRate: 8000, Channels: 1}
 	for name, change := range map[string]func(*sdp.Negotiated){
 		"receive only": func(n *sdp.Negotiated) { n.Direction = sdp.RecvOnly },
 		"inactive":     func(n *sdp.Negotiated) { n.Direction = sdp.Inactive },
 		"held":         func(n *sdp.Negotiated) { n.Held = true },
 		"a codec that we cannot be silent in": func(n *sdp.Negotiated) {
-			n.Send = sdp.Codec{Info: g722, PT: 9}
+			n.Send = sdp.Codec{Info: unknown, PT: 9}
 		},
 	} {
 		l, _ := b.connect(name, change)
 		if l.timers[comfortTimer].armed() {
 			t.Errorf("%s: silence is under way", name)
+		}
+	}
+}
+
+// Every codec has silence: each packet decodes to nothing audible, of the packet
+// time that was agreed on.
+func TestComfortSilenceInEveryCodec(t *testing.T) {
+	for _, f := range formats() {
+		for _, ptime := range []time.Duration{10 * ms, 20 * ms, 60 * ms} {
+			f.ptime = ptime
+			s := newStage(t, f, f)
+			s.wire.keep = true
+			s.legs[0].bridge.part(0)
+			s.next = 1 << 60
+			s.run(500*ms, nil)
+			pcm, _ := s.heard()
+			if long := time.Duration(len(pcm)) * time.Second / time.Duration(codecOf(f.codec, f.rate, 0).SampleRate); long < 430*ms {
+				t.Errorf("%v: %v of silence in half a second", f, long)
+			}
+			if level := audio.Measure(pcm); level.Peak > -60 {
+				t.Errorf("%v: silence of %.0f dBFS", f, level.Peak)
+			}
 		}
 	}
 }

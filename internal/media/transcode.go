@@ -59,6 +59,7 @@ func (h *heardBy) add(t *transcoder) {
 // speaker is what is sent to the peer.
 type speaker struct {
 	info    codec.Info
+	fmtp    string // the peer's
 	pt      uint8
 	ptime   time.Duration
 	encoder codec.Encoder
@@ -93,17 +94,17 @@ func (t *transcoder) change() {
 	s := &t.speaker
 	s.pt, s.ptime = send.PT, t.to.ptime
 	t.buffer.SetLead(s.ptime)
-	if s.encoder != nil && s.info == send.Info {
+	if s.encoder != nil && s.info == send.Info && s.fmtp == send.Fmtp {
 		return
 	}
 	rate := s.info.SampleRate
-	encoder, err := codec.NewEncoder(mono(send.Info))
+	encoder, err := codec.NewEncoderFor(mono(send.Info), send.Fmtp)
 	if err != nil {
 		// The routes do not lead here for what cannot be encoded.
 		s.encoder = nil
 		return
 	}
-	s.info, s.encoder = send.Info, encoder
+	s.info, s.fmtp, s.encoder = send.Info, send.Fmtp, encoder
 	if rate != 0 && rate != s.info.SampleRate {
 		t.ready, t.ear = t.ready[:0], nil
 		t.ears = t.ears[:0]
