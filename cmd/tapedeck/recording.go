@@ -2,77 +2,178 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
-	"tapedeck/internal/receipt"
-	"tapedeck/internal/verify"
+	"tapedeck/internal/client"
+	"tapedeck/internal/server"
+	"tapedeck/internal/voice"
 )
 
 // recordingCmd is the administration of recordings. But for verify, which needs
 // nobody, it asks a server.
 type recordingCmd struct {
-	Verify recordingVerifyCmd `cmd:"" help:"Prove offline that a file is the one of which a receipt speaks."`
+	List     recordingListCmd     `cmd:"" help:"List recordings, newest first."`
+	Show     recordingShowCmd     `cmd:"" help:"Show a recording."`
+	Download recordingDownloadCmd `cmd:"" help:"Fetch the audio, whole and checked; goes on where it was cut off."`
+	Receipt  recordingReceiptCmd  `cmd:"" help:"Fetch the receipt, byte for byte."`
+	Render   recordingRenderCmd   `cmd:"" help:"Make another file from the journal: in stereo or not, sides exchanged, in another format."`
+	Delete   recordingDeleteCmd   `cmd:"" help:"Delete the audio; the receipt stays."`
+	Verify   recordingVerifyCmd   `cmd:"" help:"Prove offline that a file is the one of which a receipt speaks."`
 }
 
-type recordingVerifyCmd struct {
-	File    string `arg:"" help:"The recording."`
-	Receipt string `arg:"" help:"Its receipt."`
-	Key     string `help:"Public key that must have signed: a file (PEM or base64) or the base64 itself." placeholder:"FILE|BASE64"`
-	Journal string `help:"The journal that the file was made from." placeholder:"FILE"`
-	JSON    bool   `name:"json" help:"Print JSON."`
+// serverFlags say which server to ask, and who asks.
+type serverFlags struct {
+	Server    string `help:"Address of the server." default:"http://127.0.0.1:8080" env:"TAPEDECK_SERVER" placeholder:"URL"`
+	AccessKey string `name:"access-key" help:"File with the access key; - is standard input. Or the key itself in TAPEDECK_ACCESS_KEY (default: as in DIR/bootstrap.json)." placeholder:"FILE"`
+	Workspace string `short:"w" help:"Id of the workspace (default: as in DIR/bootstrap.json)." env:"TAPEDECK_WORKSPACE" placeholder:"ID"`
+	Data      string `help:"Data directory of a server on this machine (default ./data)." default:"./data" env:"TAPEDECK_DATA" placeholder:"DIR"`
+	JSON      bool   `name:"json" help:"Print JSON."`
 }
 
-// Run verifies. That something does not agree is an error of the command.
-func (c *recordingVerifyCmd) Run(ctx context.Context, out io.Writer) error {
-	key, err := publicKey(c.Key)
+// connect makes the client. What is not given is what the first start of a
+// server on this machine wrote down.
+func (f *serverFlags) connect() (*client.Client, error) {
+	o := client.Options{Address: f.Server, Key: os.Getenv("TAPEDECK_ACCESS_KEY"), Workspace: voice.WorkspaceID(f.Workspace)}
+	if f.AccessKey != "" {
+		text, err := readAll(f.AccessKey)
+		if err != nil {
+			return nil, fmt.Errorf("--access-key: %w", err)
+		}
+		o.Key = strings.TrimSpace(string(text))
+	}
+	if o.Key == "" || o.Workspace == "" {
+		boot, err := server.ReadBootstrap(f.Data)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("no access key or workspace: give --access-key and --workspace, or --data with the data directory of a server on this machine: %w", err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if o.Key == "" {
+			o.Key = boot.AccessKey
+		}
+		if o.Workspace == "" {
+			o.Workspace = boot.Workspace
+		}
+	}
+	return client.New(o), nil
+}
+
+// readAll reads a file; - is standard input.
+func readAll(name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(name)
+}
+
+// print writes the result as the other commands do.
+func (f *serverFlags) print(out io.Writer, result any, show func(io.Writer)) error {
+	return (&databaseFlags{JSON: f.JSON}).print(out, result, show)
+}
+
+type recordingListCmd struct {
+	serverFlags
+
+	Channel   string    `help:"Only of this channel." placeholder:"ID"`
+	Call      string    `help:"Only of this call." placeholder:"ID"`
+	Status    string    `help:"Only in this status: accepted, ongoing, paused, completed, available, absent or failed." placeholder:"STATUS"`
+	Direction string    `help:"Only of incoming or outgoing calls." placeholder:"DIRECTION"`
+	From      string    `help:"Only of calls from this party." placeholder:"PARTY"`
+	To        string    `help:"Only of calls to this party." placeholder:"PARTY"`
+	Since     time.Time `help:"Only made at that time or later, as 2026-01-31T00:00:00Z." placeholder:"TIME"`
+	Until     time.Time `help:"Only made at that time or before." placeholder:"TIME"`
+	Limit     int       `help:"How many at most (default ${default})." default:"100" placeholder:"COUNT"`
+}
+
+// Run lists.
+func (c *recordingListCmd) Run(ctx context.Context, out io.Writer) error {
+	api, err := c.connect()
 	if err != nil {
 		return err
 	}
-	show, finish := progress("verifying")
-	report, err := verify.Run(ctx, verify.Options{
-		File: c.File, Receipt: c.Receipt, Key: key, Journal: c.Journal, Progress: show,
+	defer api.Close()
+	list, err := api.FindRecordings(ctx, client.Filter{
+		Channel: voice.ChannelID(c.Channel), Call: voice.CallID(c.Call), Status: voice.RecordingStatus(c.Status),
+		Direction: voice.Direction(c.Direction), From: c.From, To: c.To, Since: c.Since, Until: c.Until,
+	}, c.Limit)
+	if err != nil {
+		return err
+	}
+	return c.print(out, list, func(t io.Writer) {
+		line(t, "ID", "CREATED", "STATUS", "FROM", "TO", "LENGTH", "END")
+		for i := range list {
+			r := &list[i]
+			line(t, r.ID, r.CreatedAt.Format(time.RFC3339), r.Status, r.Originator.Number.Number, r.Receiver.Number.Number, length(r), r.EndCause)
+		}
 	})
-	finish()
+}
+
+// length is how long a recording is; empty when that is not known yet.
+func length(r *client.Recording) string {
+	if r.DurationMs == 0 {
+		return ""
+	}
+	return (time.Duration(r.DurationMs) * time.Millisecond).String()
+}
+
+// recordingArg names a recording on a server.
+type recordingArg struct {
+	serverFlags
+
+	ID string `arg:"" help:"Id of the recording."`
+}
+
+func (a *recordingArg) id() voice.RecordingID { return voice.RecordingID(strings.ToLower(a.ID)) }
+
+type recordingShowCmd struct{ recordingArg }
+
+// Run shows a recording.
+func (c *recordingShowCmd) Run(ctx context.Context, out io.Writer) error {
+	api, err := c.connect()
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		err = e.Encode(report)
-	} else {
-		err = report.Print(out)
+	defer api.Close()
+	r, err := api.Recording(ctx, c.id())
+	if err != nil {
+		return err
 	}
-	if err == nil && !report.Verified {
-		err = fmt.Errorf("%s is not verified: %s", c.File, strings.Join(report.Faults(), ", "))
-	}
-	return err
+	return c.print(out, r, func(t io.Writer) {
+		line(t, "id", r.ID)
+		line(t, "status", r.Status)
+		line(t, "problem", r.Problem)
+		line(t, "call", r.Call)
+		line(t, "channel", r.Channel)
+		line(t, "direction", r.Direction)
+		line(t, "from", r.Originator.Number.Number)
+		line(t, "to", r.Receiver.Number.Number)
+		line(t, "stereo", r.Stereo)
+		line(t, "length", length(&r))
+		line(t, "end cause", r.EndCause)
+		line(t, "created", r.CreatedAt.Format(time.RFC3339))
+		for _, side := range r.Channels {
+			line(t, fmt.Sprintf("channel %d", side.Channel), fmt.Sprintf("%s %s", side.Role, side.Party))
+		}
+		line(t, "size", r.Size)
+		line(t, "SHA-256", r.SHA256)
+	})
 }
 
-// publicKey reads a key from a file of that name, or from the text itself.
-func publicKey(given string) (receipt.PublicKey, error) {
-	if given == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(given)
+type recordingDeleteCmd struct{ recordingArg }
+
+// Run deletes the audio.
+func (c *recordingDeleteCmd) Run(ctx context.Context, _ io.Writer) error {
+	api, err := c.connect()
 	if err != nil {
-		text = []byte(given)
+		return err
 	}
-	key, keyErr := receipt.ParsePublicKey(text)
-	if keyErr != nil && err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("--key: %w", err)
-	}
-	if keyErr != nil && err != nil {
-		return nil, fmt.Errorf("--key %s is neither a file nor a key: %w", given, keyErr)
-	}
-	if keyErr != nil {
-		return nil, fmt.Errorf("--key %s: %w", given, keyErr)
-	}
-	return key, nil
+	defer api.Close()
+	return api.DeleteRecording(ctx, c.id())
 }

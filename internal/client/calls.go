@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"time"
 
 	"tapedeck/internal/voice"
 )
@@ -35,6 +36,22 @@ type Recording struct {
 	Size       int64                    `json:"size"`
 	SHA256     string                   `json:"sha256"`
 	Channels   []voice.RecordingChannel `json:"channels"`
+
+	Channel    voice.ChannelID       `json:"channelId"`
+	Origin     voice.RecordingOrigin `json:"origin"`
+	Direction  voice.Direction       `json:"direction"`
+	Originator Identifier            `json:"originator"`
+	Receiver   Identifier            `json:"receiver"`
+	CreatedAt  time.Time             `json:"createdAt"`
+	StartedAt  *time.Time            `json:"startedAt"`
+	EndedAt    *time.Time            `json:"endedAt"`
+}
+
+// Identifier is a party of a call.
+type Identifier struct {
+	Number struct {
+		Number string `json:"number"`
+	} `json:"number"`
 }
 
 // Channel is what a client says of a channel that it makes.

@@ -16,19 +16,24 @@ import (
 
 // Options say whom to call.
 type Options struct {
-	Address   string // of the server, host:port
+	Address   string // of the server, host:port or URL
 	Key       string // access key
 	Workspace voice.WorkspaceID
-	// Timeout of one request. Default 30 s.
+	// Timeout of one request; of a download: how long nothing may come. Default 30 s.
 	Timeout time.Duration
+	// Pause before a download goes on after a fault, or asks again for a file that
+	// is being made. Default 1 s.
+	Pause time.Duration
 }
 
 // Client calls the API of one workspace.
 type Client struct {
-	http *http.Client
-	base string // of the workspace, without a slash at the end
-	root string
-	key  string
+	http  *http.Client
+	files *http.Client // without a limit for the whole
+	o     Options
+	base  string // of the workspace, without a slash at the end
+	root  string
+	key   string
 }
 
 // New makes a client. It connects when it is first used.
@@ -36,9 +41,16 @@ func New(o Options) *Client {
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
 	}
-	root := "http://" + o.Address
+	if o.Pause == 0 {
+		o.Pause = time.Second
+	}
+	root := strings.TrimSuffix(o.Address, "/")
+	if !strings.Contains(root, "://") {
+		root = "http://" + root
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 16, Proxy: http.ProxyFromEnvironment}
 	return &Client{
-		http: &http.Client{Timeout: o.Timeout, Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
+		http: &http.Client{Timeout: o.Timeout, Transport: transport}, files: &http.Client{Transport: transport}, o: o,
 		root: root, base: root + "/workspaces/" + string(o.Workspace), key: o.Key,
 	}
 }
@@ -91,11 +103,7 @@ func (c *Client) do(ctx context.Context, method, url string, in, out any) error 
 		return err
 	}
 	if status >= 400 {
-		e := &Error{Status: status, Body: answer}
-		if err := json.Unmarshal(answer, e); err != nil {
-			e.Code = "" // not an answer of ours: the body says what there is to say
-		}
-		return fmt.Errorf("%s %s: %w", method, strings.TrimPrefix(url, c.base), e)
+		return fmt.Errorf("%s %s: %w", method, strings.TrimPrefix(url, c.base), refusal(status, answer))
 	}
 	switch out := out.(type) {
 	case nil:
@@ -109,6 +117,15 @@ func (c *Client) do(ctx context.Context, method, url string, in, out any) error 
 		}
 		return nil
 	}
+}
+
+// refusal reads an answer that is no success.
+func refusal(status int, answer []byte) *Error {
+	e := &Error{Status: status, Body: answer}
+	if err := json.Unmarshal(answer, e); err != nil {
+		e.Code = "" // not an answer of ours: the body says what there is to say
+	}
+	return e
 }
 
 func (c *Client) send(ctx context.Context, method, url string, body []byte) (status int, answer []byte, err error) {

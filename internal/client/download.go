@@ -1,0 +1,301 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"tapedeck/internal/voice"
+)
+
+// Download says what to fetch, and where to.
+type Download struct {
+	Path    string // of the audio, below the workspace, such as /recordings/ID.wav
+	To      string // the file
+	Replace bool   // a file that is there
+	// SHA256 of the whole, hexadecimal; empty = the one that the server tells.
+	SHA256 string
+	// Progress is told how many bytes are there; nil = nobody looks.
+	Progress func(done, total int64)
+}
+
+// Downloaded is what was fetched.
+type Downloaded struct {
+	Size    int64
+	SHA256  string
+	Resumed int64 // bytes that were there from before
+	// Proved says that the hash is the expected one. It is false for a recording
+	// that still runs: of what there is so far, nobody knows the hash.
+	Proved bool
+}
+
+// attempts is how often in a row a download may fail without a byte coming.
+const attempts = 5
+
+var (
+	errDamaged = errors.New("what came is not what the server has")
+	hashTag    = regexp.MustCompile(`^"([0-9a-f]{64})"$`)
+)
+
+// Download fetches audio into a file, whole and checked, or not at all. What
+// came is kept beside it in a hidden file: after a fault, also in a later run,
+// it goes on from there, if the server still has the same file.
+func (c *Client) Download(ctx context.Context, d Download) (Downloaded, error) {
+	if _, err := os.Lstat(d.To); err == nil && !d.Replace {
+		return Downloaded{}, fmt.Errorf("%s is there already: %w", d.To, fs.ErrExist)
+	}
+	f := &fetch{client: c, Download: d}
+	defer f.close()
+	for failed := 0; ; {
+		before := f.have
+		err := f.turn(ctx)
+		if err == nil {
+			break
+		}
+		if failed++; f.have > before {
+			failed = 1
+		}
+		var refused *Error
+		final := errors.Is(err, errHere)
+		if errors.As(err, &refused) {
+			final = refused.Status < http.StatusBadGateway || refused.Status > http.StatusGatewayTimeout
+			if refused.Code == notReady {
+				failed = 0 // it is being made, however long that takes
+			}
+		}
+		if ctx.Err() != nil || final || failed >= attempts {
+			return Downloaded{}, fmt.Errorf("fetch %s: %w", d.Path, err)
+		}
+		select {
+		case <-ctx.Done():
+			return Downloaded{}, ctx.Err()
+		case <-time.After(c.o.Pause):
+		}
+	}
+	return f.finish()
+}
+
+// notReady is the code of an answer about a file that is being made.
+const notReady voice.Code = "not_ready"
+
+// errHere marks faults of this machine: trying again does not help.
+var errHere = errors.New("the file cannot be written")
+
+// fetch is one download.
+type fetch struct {
+	client *Client
+	Download
+
+	file    *os.File // what came so far
+	tag     string   // of the server's file; empty = it may change
+	have    int64    // bytes in file
+	total   int64
+	resumed int64
+
+	quiet *time.Timer // ends a turn in which nothing comes
+}
+
+// turn asks once for what is missing.
+func (f *fetch) turn(ctx context.Context) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	f.quiet = time.AfterFunc(f.client.o.Timeout, func() {
+		cancel(fmt.Errorf("nothing came for %s", f.client.o.Timeout))
+	})
+	defer f.quiet.Stop()
+	defer func() {
+		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+	}()
+	if f.file == nil {
+		if err := f.open(ctx); err != nil {
+			return err
+		}
+	}
+	if f.tag != "" && f.have == f.total {
+		return nil
+	}
+	resp, err := f.ask(ctx, http.MethodGet)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() // what was read of it counts
+	if err := f.place(resp); err != nil {
+		return err
+	}
+	for buf := make([]byte, 128<<10); ; {
+		n, err := resp.Body.Read(buf)
+		if n > 0 {
+			f.quiet.Reset(f.client.o.Timeout)
+			if _, err := f.file.WriteAt(buf[:n], f.have); err != nil {
+				return fmt.Errorf("%w: %w", errHere, err)
+			}
+			f.have += int64(n)
+			if f.Progress != nil {
+				f.Progress(min(f.have, f.total), f.total)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if f.have != f.total {
+		return fmt.Errorf("%d of %d bytes came", f.have, f.total)
+	}
+	return nil
+}
+
+// ask sends the request, for what is missing when something is there.
+func (f *fetch) ask(ctx context.Context, method string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, f.client.base+f.Path, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Authorization", "AccessKey "+f.client.key)
+	f.quiet.Reset(f.client.o.Timeout)
+	if method == http.MethodGet && f.have > 0 && f.tag != "" {
+		r.Header.Set("Range", fmt.Sprintf("bytes=%d-", f.have))
+		r.Header.Set("If-Range", f.tag) // RFC 9110 §13.1.5: all of it when it is another file
+	}
+	resp, err := f.client.files.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode >= 400 && resp.StatusCode != http.StatusRequestedRangeNotSatisfiable {
+		body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+		return nil, errors.Join(refusal(resp.StatusCode, body), err, resp.Body.Close())
+	}
+	return resp, nil
+}
+
+// open asks what the server has, and opens what came of it before.
+func (f *fetch) open(ctx context.Context) error {
+	resp, err := f.ask(ctx, http.MethodHead)
+	var refused *Error
+	if errors.As(err, &refused) && len(refused.Body) == 0 {
+		// An answer to HEAD cannot say why.
+		if resp, err = f.ask(ctx, http.MethodGet); err == nil {
+			err = errors.New("the server refuses HEAD")
+			return errors.Join(err, resp.Body.Close())
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := resp.Body.Close(); err != nil {
+		return err
+	}
+	f.tag, f.total = resp.Header.Get("ETag"), resp.ContentLength
+	if strings.HasPrefix(f.tag, "W/") {
+		f.tag = "" // a weak one promises no bytes (RFC 9110 §8.8.1)
+	}
+	if f.file, err = os.OpenFile(f.partial(), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return fmt.Errorf("%w: %w", errHere, err)
+	}
+	info, err := f.file.Stat()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errHere, err)
+	}
+	if f.have = info.Size(); f.tag == "" || f.have > f.total {
+		return f.restart()
+	}
+	f.resumed = f.have
+	return nil
+}
+
+// partial is the hidden file, of which the name tells what it is a part of.
+func (f *fetch) partial() string {
+	sum := sha256.Sum256([]byte(f.Path + "\n" + f.tag))
+	return filepath.Join(filepath.Dir(f.To), "."+filepath.Base(f.To)+"."+hex.EncodeToString(sum[:6])+".part")
+}
+
+// restart throws away what came.
+func (f *fetch) restart() error {
+	f.have, f.resumed = 0, 0
+	if err := f.file.Truncate(0); err != nil {
+		return fmt.Errorf("%w: %w", errHere, err)
+	}
+	return nil
+}
+
+// place looks at where what the server sends belongs.
+func (f *fetch) place(resp *http.Response) error {
+	switch resp.StatusCode {
+	case http.StatusPartialContent:
+		from, _, ok := strings.Cut(strings.TrimPrefix(resp.Header.Get("Content-Range"), "bytes "), "-")
+		if start, err := strconv.ParseInt(from, 10, 64); !ok || err != nil || start != f.have || resp.ContentLength < 0 {
+			return errors.Join(fmt.Errorf("the server sends %q, asked was for what comes after %d bytes", resp.Header.Get("Content-Range"), f.have), f.restart())
+		}
+		f.total = f.have + resp.ContentLength
+		return nil
+	case http.StatusOK:
+		tag := resp.Header.Get("ETag")
+		if f.total = resp.ContentLength; f.total < 0 {
+			return errors.New("the server does not say how long the file is")
+		}
+		if tag != f.tag { // it has changed between the questions
+			f.tag = tag
+		}
+		return f.restart()
+	}
+	return errors.Join(fmt.Errorf("the server answers %s", resp.Status), f.restart())
+}
+
+// finish checks the file and gives it its name.
+func (f *fetch) finish() (out Downloaded, err error) {
+	hash := sha256.New()
+	if _, err := io.Copy(hash, io.NewSectionReader(f.file, 0, f.have)); err != nil {
+		return out, fmt.Errorf("%w: %w", errHere, err)
+	}
+	out = Downloaded{Size: f.have, SHA256: hex.EncodeToString(hash.Sum(nil)), Resumed: f.resumed}
+	want := f.SHA256
+	if told := hashTag.FindStringSubmatch(f.tag); want == "" && told != nil {
+		want = told[1]
+	}
+	if f.tag == "" {
+		want = "" // it was still growing
+	}
+	if want != "" && want != out.SHA256 {
+		return out, errors.Join(fmt.Errorf("fetch %s: %w: its SHA-256 is %s, expected %s; fetch it again", f.Path, errDamaged, out.SHA256, want), os.Remove(f.file.Name()))
+	}
+	out.Proved = want != ""
+	if err := f.file.Sync(); err != nil {
+		return out, fmt.Errorf("%w: %w", errHere, err)
+	}
+	if err := os.Rename(f.file.Name(), f.To); err != nil {
+		return out, fmt.Errorf("%w: %w", errHere, err)
+	}
+	dir, err := os.Open(filepath.Dir(f.To))
+	if err != nil {
+		return out, err
+	}
+	return out, errors.Join(dir.Sync(), dir.Close())
+}
+
+// close closes the hidden file. What came stays in it for the next time, unless
+// nothing did or nobody could tell what it is a part of.
+func (f *fetch) close() {
+	if f.file == nil {
+		return
+	}
+	// Nothing is lost with what is thrown away here.
+	_ = f.file.Close()
+	if f.have == 0 || f.tag == "" {
+		_ = os.Remove(f.file.Name())
+	}
+}
