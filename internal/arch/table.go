@@ -113,7 +113,7 @@ func doors() []Package {
 		// recording. It joins three engines, so it stands above them; jobs is
 		// among them, because a render that can never succeed says so to the
 		// runner (jobs.Permanent).
-		{Path: "publish", Floor: Doors, Imports: []string{"voice", "store", "recorder", "render", "archive", "journal", "jobs"}, Does: "a finished journal becomes an available recording"},
+		{Path: "publish", Floor: Doors, Imports: []string{"voice", "store", "recorder", "render", "archive", "journal", "jobs", "background", "blob", "wav"}, Does: "a finished journal becomes an available recording"},
 	}
 }
 

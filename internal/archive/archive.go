@@ -65,20 +65,9 @@ func (a *Archive) Store(ctx context.Context, r voice.Recording, wavPath string, 
 	if err != nil {
 		return File{}, err
 	}
-	info, err := a.bucket.PutFile(ctx, wavKey, wavPath)
+	info, err := a.put(ctx, wavKey, wavPath, r.Size, r.SHA256)
 	if err != nil {
 		return File{}, fmt.Errorf("archive recording %s: %w", r.ID, err)
-	}
-	if r.Size != 0 && r.Size != info.Size || r.SHA256 != "" && r.SHA256 != info.SHA256 {
-		return File{}, fmt.Errorf("archive recording %s: %w: it has %d bytes with SHA-256 %s, expected were %d with %q",
-			r.ID, ErrMismatch, info.Size, info.SHA256, r.Size, r.SHA256)
-	}
-	stat, err := a.bucket.Stat(ctx, wavKey)
-	if err != nil {
-		return File{}, fmt.Errorf("archive recording %s: %w", r.ID, err)
-	}
-	if stat.Size != info.Size {
-		return File{}, fmt.Errorf("archive recording %s: %w: %d bytes were put, %d are there", r.ID, ErrMismatch, info.Size, stat.Size)
 	}
 	if _, err := a.bucket.Put(ctx, receiptKey, bytes.NewReader(receipt)); err != nil {
 		return File{}, fmt.Errorf("archive receipt of recording %s: %w", r.ID, err)
@@ -86,10 +75,44 @@ func (a *Archive) Store(ctx context.Context, r voice.Recording, wavPath string, 
 	return File{Key: wavKey, ReceiptKey: receiptKey, Size: info.Size, SHA256: info.SHA256}, nil
 }
 
+// put keeps a local file, and compares it with what is expected of it and with
+// what the bucket lists. Zero members of the expectation expect nothing.
+func (a *Archive) put(ctx context.Context, key, path string, size int64, sum string) (blob.Info, error) {
+	info, err := a.bucket.PutFile(ctx, key, path)
+	if err != nil {
+		return info, err
+	}
+	if size != 0 && size != info.Size || sum != "" && sum != info.SHA256 {
+		return info, fmt.Errorf("%w: it has %d bytes with SHA-256 %s, expected were %d with %q", ErrMismatch, info.Size, info.SHA256, size, sum)
+	}
+	stat, err := a.bucket.Stat(ctx, key)
+	if err != nil {
+		return info, err
+	}
+	if stat.Size != info.Size {
+		return info, fmt.Errorf("%w: %d bytes were put, %d are there", ErrMismatch, info.Size, stat.Size)
+	}
+	return info, nil
+}
+
+// Verify reads the whole WAV of a recording and compares it with the row: what
+// is only here is not given up for a file that is not what it was.
+func (a *Archive) Verify(ctx context.Context, r voice.Recording) error {
+	info, err := a.bucket.Verify(ctx, r.File)
+	if err != nil {
+		return fmt.Errorf("verify recording %s: %w", r.ID, err)
+	}
+	if info.Size != r.Size || info.SHA256 != r.SHA256 {
+		return fmt.Errorf("verify recording %s: %w: it has %d bytes with SHA-256 %s, stored were %d with %s",
+			r.ID, ErrMismatch, info.Size, info.SHA256, r.Size, r.SHA256)
+	}
+	return nil
+}
+
 // Open opens the WAV of a recording. One that has none is blob.ErrNotExist.
 // Info.SHA256 is the one of the row.
 func (a *Archive) Open(ctx context.Context, r voice.Recording) (io.ReadSeekCloser, blob.Info, error) {
-	f, info, err := a.open(ctx, r, r.File)
+	f, info, err := a.open(ctx, r.File, "recording", string(r.ID), string(r.Status))
 	if err != nil {
 		return nil, blob.Info{}, err
 	}
@@ -99,25 +122,29 @@ func (a *Archive) Open(ctx context.Context, r voice.Recording) (io.ReadSeekClose
 
 // Receipt returns the receipt of a recording. One that has none is
 // blob.ErrNotExist.
-func (a *Archive) Receipt(ctx context.Context, r voice.Recording) (_ []byte, err error) {
-	f, info, err := a.open(ctx, r, r.Receipt)
+func (a *Archive) Receipt(ctx context.Context, r voice.Recording) ([]byte, error) {
+	return a.receipt(ctx, r.Receipt, "recording", string(r.ID), string(r.Status))
+}
+
+func (a *Archive) receipt(ctx context.Context, key, what, id, status string) (_ []byte, err error) {
+	f, info, err := a.open(ctx, key, what, id, status)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if info.Size > maxReceipt {
-		return nil, fmt.Errorf("receipt of recording %s has %d bytes: that is none of ours", r.ID, info.Size)
+		return nil, fmt.Errorf("receipt of %s %s has %d bytes: that is none of ours", what, id, info.Size)
 	}
 	return io.ReadAll(f)
 }
 
-func (a *Archive) open(ctx context.Context, r voice.Recording, key string) (io.ReadSeekCloser, blob.Info, error) {
+func (a *Archive) open(ctx context.Context, key, what, id, status string) (io.ReadSeekCloser, blob.Info, error) {
 	if key == "" {
-		return nil, blob.Info{}, fmt.Errorf("recording %s is %s: %w", r.ID, r.Status, blob.ErrNotExist)
+		return nil, blob.Info{}, fmt.Errorf("%s %s is %s: %w", what, id, status, blob.ErrNotExist)
 	}
 	f, info, err := a.bucket.Open(ctx, key)
 	if err != nil {
-		return nil, blob.Info{}, fmt.Errorf("recording %s: %w", r.ID, err)
+		return nil, blob.Info{}, fmt.Errorf("%s %s: %w", what, id, err)
 	}
 	return f, info, nil
 }

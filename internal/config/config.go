@@ -41,6 +41,7 @@ type Recording struct {
 	MaskDTMF    bool          // no key that is pressed is kept
 	Flush       time.Duration // journal blocks are written this often
 	Sync        time.Duration // and synced to disk this often
+	Renderers   int           // files made at once; 0 = one less than CPUs, at least one
 }
 
 // Session limits calls.

@@ -27,6 +27,7 @@ func verbs() []verb {
 	at := Target{Workspace: "w", Channel: "c", Call: "a"}
 	below := Target{Workspace: "w", Channel: "c", Call: "a", Recording: "r"}
 	stored := Target{Workspace: "w", Recording: "r"}
+	made := Target{Workspace: "w", Recording: "r", Render: "m"}
 	return []verb{
 		{"CreateChannel", voice.ActionCreate, ws + "/channels", func(ctx context.Context, s *Service, p voice.Principal) error {
 			_, err := s.CreateChannel(ctx, p, "w", ChannelChange{})
@@ -111,7 +112,35 @@ func verbs() []verb {
 			return s.DeleteRecording(ctx, p, stored)
 		}},
 		{"Audio", voice.ActionView, ws + "/recordings/r.wav", func(ctx context.Context, s *Service, p voice.Principal) error {
-			_, err := s.Audio(ctx, p, stored)
+			_, err := s.Audio(ctx, p, stored, voice.FormatWAV)
+			return err
+		}},
+		{"Audio", voice.ActionView, ws + "/recordings/r.mp3", func(ctx context.Context, s *Service, p voice.Principal) error {
+			_, err := s.Audio(ctx, p, stored, voice.FormatMP3)
+			return err
+		}},
+		{"Peaks", voice.ActionView, ws + "/recordings/r/peaks", func(ctx context.Context, s *Service, p voice.Principal) error {
+			_, _, err := s.Peaks(ctx, p, stored, 1)
+			return err
+		}},
+		{"RenderAgain", voice.ActionCreate, ws + "/recordings/r/renders", func(ctx context.Context, s *Service, p voice.Principal) error {
+			_, err := s.RenderAgain(ctx, p, stored, RenderOrder{}, Once{})
+			return err
+		}},
+		{"Renders", voice.ActionView, ws + "/recordings/r/renders", func(ctx context.Context, s *Service, p voice.Principal) error {
+			_, _, err := s.Renders(ctx, p, stored, voice.Page{Limit: 1})
+			return err
+		}},
+		{"Render", voice.ActionView, ws + "/recordings/r/renders/m", func(ctx context.Context, s *Service, p voice.Principal) error {
+			_, err := s.Render(ctx, p, made)
+			return err
+		}},
+		{"RenderAudio", voice.ActionView, ws + "/recordings/r/renders/m/audio", func(ctx context.Context, s *Service, p voice.Principal) error {
+			_, err := s.RenderAudio(ctx, p, made)
+			return err
+		}},
+		{"RenderReceipt", voice.ActionView, ws + "/recordings/r/renders/m/receipt", func(ctx context.Context, s *Service, p voice.Principal) error {
+			_, err := s.RenderReceipt(ctx, p, made)
 			return err
 		}},
 		{"Receipt", voice.ActionView, ws + "/recordings/r/receipt", func(ctx context.Context, s *Service, p voice.Principal) error {

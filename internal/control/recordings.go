@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"time"
 
 	"tapedeck/internal/store"
 	"tapedeck/internal/voice"
@@ -78,11 +75,14 @@ func (s *Service) erase(ctx context.Context, t Target) error {
 	if err != nil {
 		return err
 	}
-	if err := s.forget(ctx, r.ID); err != nil {
+	if err := s.files.Forget(ctx, r.ID); err != nil {
 		return fmt.Errorf("delete recording %s: %w", r.ID, err)
 	}
 	if r.File == "" {
 		return nil
+	}
+	if err := s.eraseRenders(ctx, r); err != nil {
+		return fmt.Errorf("delete recording %s: %w", r.ID, err)
 	}
 	audio := r
 	audio.Receipt = "" // stays
@@ -95,101 +95,24 @@ func (s *Service) erase(ctx context.Context, t Target) error {
 			return err
 		}
 		r.File, r.Size, r.UpdatedAt = "", 0, now()
+		if err := tx.DeleteRenders(r.ID); err != nil {
+			return err
+		}
 		return tx.PutRecording(r)
 	})
 }
 
-// Audio is a WAV file that is open for reading. Close it.
-type Audio struct {
-	io.ReadSeekCloser
-	Recording voice.Recording
-	Final     bool      // the whole file, which will never change
-	ModTime   time.Time // zero = not known
-}
-
-// Audio opens the audio of a recording: the whole file when it is available,
-// and what there is so far while it runs or is being made.
-func (s *Service) Audio(ctx context.Context, who voice.Principal, t Target) (*Audio, error) {
-	if err := s.authorize(who, voice.ActionView, t, ".wav"); err != nil {
-		return nil, err
+// eraseRenders deletes the files of everything that was made of a recording.
+// One that is being made right now is deleted by who makes it: the recording is
+// marked already.
+func (s *Service) eraseRenders(ctx context.Context, r voice.Recording) error {
+	var all []voice.Render
+	err := s.db.View(ctx, func(tx *store.Tx) (err error) {
+		all, err = tx.RendersOf(r.ID)
+		return err
+	})
+	for _, made := range all {
+		err = errors.Join(err, s.archive.EraseRender(ctx, r, made.ID))
 	}
-	r, err := s.recording(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	switch r.Status {
-	case voice.RecordingOngoing, voice.RecordingPaused, voice.RecordingCompleted:
-		a, err := s.soFar(ctx, r)
-		if err == nil {
-			return a, nil
-		}
-		// The file may have been finished meanwhile, and its journal gone.
-		again, errAgain := s.recording(ctx, t)
-		if errAgain != nil || again.Status == r.Status {
-			return nil, err
-		}
-		r = again
-	}
-	if r.Status != voice.RecordingAvailable {
-		return nil, noAudio(r)
-	}
-	content, info, err := s.archive.Open(ctx, r)
-	if err != nil {
-		return nil, fmt.Errorf("open the audio of recording %s: %w", r.ID, err)
-	}
-	return &Audio{ReadSeekCloser: content, Recording: r, Final: true, ModTime: info.ModTime}, nil
-}
-
-func (s *Service) soFar(ctx context.Context, r voice.Recording) (*Audio, error) {
-	select {
-	case s.rendering <- struct{}{}:
-		defer func() { <-s.rendering }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	f, err := s.live(ctx, r)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, noAudio(r)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("make the audio of recording %s so far: %w", r.ID, err)
-	}
-	return &Audio{ReadSeekCloser: f, Recording: r}, nil
-}
-
-// noAudio says why a recording has no audio to give.
-func noAudio(r voice.Recording) *voice.Error {
-	why := "the recording is " + string(r.Status)
-	switch {
-	case r.Status == voice.RecordingAccepted:
-		why = "the recording has no audio yet, capture has not begun"
-	case r.Status == voice.RecordingOngoing || r.Status == voice.RecordingPaused:
-		why = "the recording has no audio yet, nothing of it has reached the disk"
-	case r.EndCause == voice.EndDeleted:
-		why = "the audio of the recording was deleted"
-	case r.EndCause != "":
-		why += " (" + string(r.EndCause) + ") and has no audio"
-	default:
-		why += " and has no audio here"
-	}
-	return &voice.Error{Code: voice.CodeNotFound, Message: "The requested resource does not exist: " + why}
-}
-
-// Receipt returns the receipt of a recording as it was stored.
-func (s *Service) Receipt(ctx context.Context, who voice.Principal, t Target) ([]byte, error) {
-	if err := s.authorize(who, voice.ActionView, t, "/receipt"); err != nil {
-		return nil, err
-	}
-	r, err := s.recording(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	if r.Receipt == "" {
-		return nil, &voice.Error{Code: voice.CodeNotFound, Message: "The requested resource does not exist: the recording is " + string(r.Status) + " and has no receipt"}
-	}
-	receipt, err := s.archive.Receipt(ctx, r)
-	if err != nil {
-		return nil, fmt.Errorf("read the receipt of recording %s: %w", r.ID, err)
-	}
-	return receipt, nil
+	return err
 }

@@ -21,14 +21,31 @@ type Options struct {
 	Sessions *session.Manager
 	Archive  *archive.Archive
 
-	// Live makes a WAV file of what a recording holds so far, open at its start,
-	// which vanishes when it is closed. fs.ErrNotExist when there is nothing.
-	Live func(context.Context, voice.Recording) (*os.File, error)
-	// Forget removes what is kept of a recording's audio outside the archive:
-	// its journal. It is idempotent.
-	Forget func(ctx context.Context, id voice.RecordingID) error
+	Files Files
 
 	Logger *slog.Logger // nil = discard
+}
+
+// Files makes files of recordings; publish does. What it refuses is a
+// *voice.Error.
+type Files interface {
+	// Live makes a file of what a recording holds so far, open at its start, which
+	// vanishes when it is closed. fs.ErrNotExist when there is nothing.
+	Live(context.Context, voice.Recording, voice.AudioFormat) (*os.File, error)
+	// LivePeaks are the peaks of what a recording holds so far. It fails as Live.
+	LivePeaks(ctx context.Context, r voice.Recording, points int) (voice.Peaks, error)
+	// Format has an available recording made into another format, once, and waits
+	// for it a while.
+	Format(context.Context, voice.Recording, voice.AudioFormat) (voice.Render, error)
+	// Peaks are the peaks of an available recording.
+	Peaks(ctx context.Context, r voice.Recording, points int) (voice.Peaks, error)
+	// Again asks for a recording to be rendered again from its journal.
+	Again(context.Context, voice.Recording, voice.Render) (voice.Render, error)
+	// Ready waits a while for a render to be made.
+	Ready(context.Context, voice.Recording, voice.RenderID) (voice.Render, error)
+	// Forget removes what is kept of a recording's audio outside the archive: its
+	// journal. It is idempotent.
+	Forget(context.Context, voice.RecordingID) error
 }
 
 // Service is the set of verbs. Its methods may be called from any goroutine.
@@ -37,31 +54,20 @@ type Service struct {
 	auth     *auth.Authenticator
 	sessions *session.Manager
 	archive  *archive.Archive
-	live     func(context.Context, voice.Recording) (*os.File, error)
-	forget   func(context.Context, voice.RecordingID) error
+	files    Files
 	log      *slog.Logger
-
-	// rendering has a token for each file that Live is making. Live's caller
-	// puts it in and takes it out; who finds it full waits.
-	rendering chan struct{}
 }
-
-// maxRendering is how many unfinished recordings are made into a file at once:
-// a client that asks over and over must not take the machine from the calls.
-const maxRendering = 2
 
 // New makes a Service.
 func New(o Options) (*Service, error) {
-	if o.DB == nil || o.Auth == nil || o.Sessions == nil || o.Archive == nil || o.Live == nil || o.Forget == nil {
-		return nil, errors.New("control: DB, Auth, Sessions, Archive, Live and Forget are needed")
+	if o.DB == nil || o.Auth == nil || o.Sessions == nil || o.Archive == nil || o.Files == nil {
+		return nil, errors.New("control: DB, Auth, Sessions, Archive and Files are needed")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Service{
-		db: o.DB, auth: o.Auth, sessions: o.Sessions, archive: o.Archive,
-		live: o.Live, forget: o.Forget, log: o.Logger,
-		rendering: make(chan struct{}, maxRendering),
+		db: o.DB, auth: o.Auth, sessions: o.Sessions, archive: o.Archive, files: o.Files, log: o.Logger,
 	}, nil
 }
 
@@ -93,6 +99,7 @@ type Target struct {
 	Channel   voice.ChannelID
 	Call      voice.CallID
 	Recording voice.RecordingID
+	Render    voice.RenderID
 }
 
 // path is the API's path of the target, up to the last id that it has.
@@ -106,6 +113,9 @@ func (t Target) path() string {
 	}
 	if t.Recording != "" {
 		p += "/recordings/" + string(t.Recording)
+	}
+	if t.Render != "" {
+		p += "/renders/" + string(t.Render)
 	}
 	return p
 }

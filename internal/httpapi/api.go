@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,15 +18,26 @@ import (
 	"tapedeck/internal/httpapi/openapi"
 )
 
-// Options are what an API works with. Service and Health are needed.
+// Options are what an API works with. Service, Health and ReceiptKey are needed.
 type Options struct {
 	Service *control.Service
 	// Health answers the addresses that belong to the server itself and want no
 	// access key: /healthz, /readyz, /metrics.
 	Health http.Handler
+	// ReceiptKey is what receipts are verified with.
+	ReceiptKey ReceiptKey
 
 	Logger     *slog.Logger          // nil = discard
 	Registerer prometheus.Registerer // nil = no metrics
+}
+
+// ReceiptKey is the public half of the key that signs receipts, as it is shown to
+// everybody. All members are needed.
+type ReceiptKey struct {
+	Algorithm string `json:"algorithm"` // "Ed25519"
+	KeyID     string `json:"keyId"`
+	PublicKey string `json:"publicKey"` // base64
+	PEM       string `json:"pem"`
 }
 
 // API is the http.Handler of the whole API.
@@ -37,13 +49,19 @@ type API struct {
 	document []byte
 	router   routers.Router
 	verbs    http.Handler // the generated server
+
+	receiptKey []byte // JSON
 }
 
 // New makes an API. It fails when the document that it was built with is not
 // right, which only a wrong build can bring about.
 func New(o Options) (*API, error) {
-	if o.Service == nil || o.Health == nil {
-		return nil, errors.New("httpapi: Service and Health are needed")
+	if k := o.ReceiptKey; o.Service == nil || o.Health == nil || k.Algorithm == "" || k.KeyID == "" || k.PublicKey == "" || k.PEM == "" {
+		return nil, errors.New("httpapi: Service, Health and ReceiptKey are needed")
+	}
+	key, err := json.Marshal(o.ReceiptKey)
+	if err != nil {
+		return nil, fmt.Errorf("httpapi: write the receipt key: %w", err)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -59,6 +77,7 @@ func New(o Options) (*API, error) {
 	a := &API{
 		service: o.Service, health: o.Health, log: o.Logger,
 		metrics: newMetrics(o.Registerer), document: openapi.Document(), router: router,
+		receiptKey: key,
 	}
 	strict := openapi.NewStrictHandlerWithOptions(&verbs{control: o.Service}, nil, openapi.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  a.refuseUnbound,

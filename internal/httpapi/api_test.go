@@ -19,7 +19,10 @@ import (
 // open makes an API whose health is the handler: enough for what needs no key.
 func open(t *testing.T, log *slog.Logger, health http.HandlerFunc) *API {
 	t.Helper()
-	a, err := New(Options{Service: &control.Service{}, Health: health, Logger: log, Registerer: prometheus.NewRegistry()})
+	a, err := New(Options{
+		Service: &control.Service{}, Health: health, Logger: log, Registerer: prometheus.NewRegistry(),
+		ReceiptKey: ReceiptKey{Algorithm: "Ed25519", KeyID: "k", PublicKey: "p", PEM: "m"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,23 +14,47 @@ import (
 )
 
 func (v *verbs) GetRecordingAudio(ctx context.Context, in openapi.GetRecordingAudioRequestObject) (openapi.GetRecordingAudioResponseObject, error) {
-	return v.audio(ctx, ofRecording(in.WorkspaceID, in.RecordingID))
+	return v.audio(ctx, ofRecording(in.WorkspaceID, in.RecordingID), voice.FormatWAV)
 }
 
 func (v *verbs) HeadRecordingAudio(ctx context.Context, in openapi.HeadRecordingAudioRequestObject) (openapi.HeadRecordingAudioResponseObject, error) {
-	return v.audio(ctx, ofRecording(in.WorkspaceID, in.RecordingID))
+	return v.audio(ctx, ofRecording(in.WorkspaceID, in.RecordingID), voice.FormatWAV)
 }
 
-func (v *verbs) audio(ctx context.Context, t control.Target) (*audioResponse, error) {
+func (v *verbs) GetRecordingFlac(ctx context.Context, in openapi.GetRecordingFlacRequestObject) (openapi.GetRecordingFlacResponseObject, error) {
+	return v.audio(ctx, ofRecording(in.WorkspaceID, in.RecordingID), voice.FormatFLAC)
+}
+
+func (v *verbs) HeadRecordingFlac(ctx context.Context, in openapi.HeadRecordingFlacRequestObject) (openapi.HeadRecordingFlacResponseObject, error) {
+	return v.audio(ctx, ofRecording(in.WorkspaceID, in.RecordingID), voice.FormatFLAC)
+}
+
+func (v *verbs) GetRecordingMp3(ctx context.Context, in openapi.GetRecordingMp3RequestObject) (openapi.GetRecordingMp3ResponseObject, error) {
+	return v.audio(ctx, ofRecording(in.WorkspaceID, in.RecordingID), voice.FormatMP3)
+}
+
+func (v *verbs) HeadRecordingMp3(ctx context.Context, in openapi.HeadRecordingMp3RequestObject) (openapi.HeadRecordingMp3ResponseObject, error) {
+	return v.audio(ctx, ofRecording(in.WorkspaceID, in.RecordingID), voice.FormatMP3)
+}
+
+func (v *verbs) GetRecordingOgg(ctx context.Context, in openapi.GetRecordingOggRequestObject) (openapi.GetRecordingOggResponseObject, error) {
+	return v.audio(ctx, ofRecording(in.WorkspaceID, in.RecordingID), voice.FormatOgg)
+}
+
+func (v *verbs) HeadRecordingOgg(ctx context.Context, in openapi.HeadRecordingOggRequestObject) (openapi.HeadRecordingOggResponseObject, error) {
+	return v.audio(ctx, ofRecording(in.WorkspaceID, in.RecordingID), voice.FormatOgg)
+}
+
+func (v *verbs) audio(ctx context.Context, t control.Target, format voice.AudioFormat) (*audioResponse, error) {
 	q := of(ctx)
-	audio, err := v.control.Audio(ctx, q.who, t)
+	audio, err := v.control.Audio(ctx, q.who, t, format)
 	if err != nil {
 		return nil, err
 	}
 	return &audioResponse{audio: audio, asked: q.http}, nil
 }
 
-// audioResponse is a WAV file, whole or in part, or only its header.
+// audioResponse is a file of audio, whole or in part, or only its header.
 type audioResponse struct {
 	audio *control.Audio
 	asked *http.Request
@@ -44,17 +68,40 @@ func (a *audioResponse) VisitHeadRecordingAudioResponse(w http.ResponseWriter) e
 	return a.serve(w)
 }
 
+func (a *audioResponse) VisitGetRecordingFlacResponse(w http.ResponseWriter) error { return a.serve(w) }
+
+func (a *audioResponse) VisitHeadRecordingFlacResponse(w http.ResponseWriter) error {
+	return a.serve(w)
+}
+
+func (a *audioResponse) VisitGetRecordingMp3Response(w http.ResponseWriter) error { return a.serve(w) }
+
+func (a *audioResponse) VisitHeadRecordingMp3Response(w http.ResponseWriter) error { return a.serve(w) }
+
+func (a *audioResponse) VisitGetRecordingOggResponse(w http.ResponseWriter) error { return a.serve(w) }
+
+func (a *audioResponse) VisitHeadRecordingOggResponse(w http.ResponseWriter) error { return a.serve(w) }
+
+func (a *audioResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error { return a.serve(w) }
+
+func (a *audioResponse) VisitHeadRenderAudioResponse(w http.ResponseWriter) error { return a.serve(w) }
+
 // serve leaves ranges, conditions and HEAD (RFC 9110 §13, §14) to the standard
 // library.
 func (a *audioResponse) serve(w http.ResponseWriter) (err error) {
 	defer func() { err = errors.Join(err, a.audio.Close()) }()
 	h := w.Header()
-	h.Set("Content-Type", "audio/wav")
-	h.Set("Content-Disposition", `attachment; filename="`+string(a.audio.Recording.ID)+`.wav"`)
-	if a.audio.Final && a.audio.Recording.SHA256 != "" {
-		h.Set("ETag", `"`+a.audio.Recording.SHA256+`"`)
+	h.Set("Content-Type", a.audio.Format.ContentType())
+	h.Set("Content-Disposition", `attachment; filename="`+a.audio.Name+`"`)
+	if a.audio.SHA256 != "" {
+		h.Set("ETag", `"`+a.audio.SHA256+`"`)
 	}
-	http.ServeContent(&stream{ResponseWriter: w, control: http.NewResponseController(w)}, plainRange(a.asked), "", a.audio.ModTime, a.audio)
+	out := &stream{ResponseWriter: w, control: http.NewResponseController(w)}
+	// Making the file may have taken most of the time that there was.
+	if err := out.more(); err != nil {
+		return err
+	}
+	http.ServeContent(out, plainRange(a.asked), "", a.audio.ModTime, a.audio)
 	return nil
 }
 
@@ -115,8 +162,16 @@ func (s *stream) Write(b []byte) (int, error) {
 	if s.refused {
 		return len(b), nil
 	}
-	if err := s.control.SetWriteDeadline(time.Now().Add(writeTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := s.more(); err != nil {
 		return 0, err
 	}
 	return s.ResponseWriter.Write(b)
+}
+
+// more gives the client time for one more piece.
+func (s *stream) more() error {
+	if err := s.control.SetWriteDeadline(time.Now().Add(writeTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
 }

@@ -49,7 +49,7 @@ func (a *API) write(w http.ResponseWriter, q *request, e *voice.Error) {
 	switch e.Code {
 	case voice.CodeUnauthorized:
 		h.Set("WWW-Authenticate", "AccessKey") // RFC 9110 §11.6.1
-	case voice.CodeUnavailable, voice.CodeTooManyRequests:
+	case voice.CodeUnavailable, voice.CodeTooManyRequests, voice.CodeNotReady:
 		wait := e.RetryAfter
 		if wait <= 0 {
 			wait = 5 * time.Second

@@ -104,7 +104,7 @@ func callRecording(r *voice.Recording) openapi.CallRecording {
 	out := openapi.CallRecording{
 		ID: string(r.ID), CallID: string(r.Call), ChannelID: some(string(r.Channel)),
 		Status: openapi.RecordingStatus(r.Status), Origin: openapi.RecordingOrigin(r.Origin), Stereo: &r.Stereo,
-		Channels: sides(r), EndCause: some(openapi.EndCause(r.EndCause)),
+		Channels: sides(r), EndCause: some(openapi.EndCause(r.EndCause)), Problem: some(r.Problem),
 		CreatedAt: openapi.Time{Time: r.CreatedAt}, UpdatedAt: openapi.Time{Time: r.UpdatedAt},
 		StartedAt: at(r.StartedAt), EndedAt: at(r.EndedAt),
 	}
@@ -123,7 +123,7 @@ func recording(r *voice.Recording, asked *http.Request) openapi.Recording {
 		Status: openapi.RecordingStatus(r.Status), Origin: openapi.RecordingOrigin(r.Origin),
 		Direction: some(openapi.Direction(r.Direction)), Originator: &originator, Receiver: &receiver,
 		Stereo: r.Stereo, Channels: sides(r), Format: "wav",
-		EndCause:  some(openapi.EndCause(r.EndCause)),
+		EndCause: some(openapi.EndCause(r.EndCause)), Problem: some(r.Problem),
 		CreatedAt: openapi.Time{Time: r.CreatedAt}, UpdatedAt: openapi.Time{Time: r.UpdatedAt},
 		StartedAt: at(r.StartedAt), EndedAt: at(r.EndedAt),
 	}

@@ -53,12 +53,18 @@ func (a *API) serve(w *answer, r *http.Request, q *request) {
 		a.fail(w, r, err)
 		return
 	}
+	// All of the request is read. Left as it is, the end of the time for that would
+	// look like a client that has gone, and end the context of a long answer.
+	if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		a.fail(w, r, err)
+		return
+	}
 	a.verbs.ServeHTTP(w, checked.request(r, route.Method, path))
 }
 
 // serveOpen answers what needs no access key.
 func (a *API) serveOpen(w http.ResponseWriter, r *http.Request, q *request) bool {
-	names := map[string]string{"/openapi.json": "getOpenAPI", "/healthz": "getHealth", "/readyz": "getReadiness", "/metrics": "getMetrics"}
+	names := map[string]string{"/openapi.json": "getOpenAPI", "/healthz": "getHealth", "/readyz": "getReadiness", "/metrics": "getMetrics", "/receipt-key": "getReceiptKey"}
 	name, open := names[r.URL.Path]
 	if !open {
 		return false
@@ -71,6 +77,9 @@ func (a *API) serveOpen(w http.ResponseWriter, r *http.Request, q *request) bool
 	case name == "getOpenAPI":
 		w.Header().Set("Content-Type", "application/json")
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.document))
+	case name == "getReceiptKey":
+		w.Header().Set("Content-Type", "application/json")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.receiptKey))
 	default:
 		a.health.ServeHTTP(w, r)
 	}

@@ -2,10 +2,8 @@ package publish
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,16 +12,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tapedeck/internal/archive"
+	"tapedeck/internal/background"
 	"tapedeck/internal/jobs"
-	"tapedeck/internal/journal"
 	"tapedeck/internal/recorder"
 	"tapedeck/internal/render"
 	"tapedeck/internal/store"
 	"tapedeck/internal/voice"
 )
 
-// Options are what a Publisher works with. DB, Recorder, Archive, Signer and
-// WorkDir are needed.
+// Options are what a Publisher works with. DB, Recorder, Archive, Signer,
+// Background and WorkDir are needed.
 type Options struct {
 	DB       *store.DB
 	Recorder *recorder.Recorder
@@ -37,6 +35,14 @@ type Options struct {
 	KeepJournal time.Duration
 	// Software is our name and version, for the receipt.
 	Software string
+	// Background does the rendering and converting.
+	Background *background.Pool
+	// Wake tells the runner of the jobs that one was committed; nil = it finds out
+	// by itself.
+	Wake func()
+	// Patience is how long a request waits for a file that is being made, before
+	// it is told to come again. 0 = 20 s.
+	Patience time.Duration
 
 	Logger     *slog.Logger          // nil = discard
 	Registerer prometheus.Registerer // nil = no metrics
@@ -50,14 +56,22 @@ type Signer interface {
 
 // Publisher makes recordings available.
 type Publisher struct {
-	o       Options
-	metrics *metrics
+	o        Options
+	metrics  *metrics
+	settled  settled  // tells those who wait for a render
+	progress progress // of the renders that are being made
 }
 
 // New makes a Publisher, and empties WorkDir of what a crash left in it.
 func New(o Options) (*Publisher, error) {
-	if o.DB == nil || o.Recorder == nil || o.Archive == nil || o.Signer == nil || o.WorkDir == "" {
-		return nil, errors.New("publish: DB, Recorder, Archive, Signer and WorkDir are needed")
+	if o.DB == nil || o.Recorder == nil || o.Archive == nil || o.Signer == nil || o.Background == nil || o.WorkDir == "" {
+		return nil, errors.New("publish: DB, Recorder, Archive, Signer, Background and WorkDir are needed")
+	}
+	if o.Wake == nil {
+		o.Wake = func() {}
+	}
+	if o.Patience <= 0 {
+		o.Patience = 20 * time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -97,8 +111,11 @@ func (p *Publisher) Publish(ctx context.Context, job store.Job) error {
 	err = p.publish(ctx, rec)
 	p.metrics.renders.WithLabelValues(outcome(err)).Inc()
 	p.metrics.seconds.Observe(time.Since(start).Seconds())
-	if permanent(err) {
+	switch {
+	case permanent(err):
 		return p.fail(ctx, rec, err)
+	case err != nil && ctx.Err() == nil:
+		return errors.Join(err, p.note(ctx, rec, err))
 	}
 	return err
 }
@@ -110,45 +127,34 @@ func outcome(err error) string {
 	return "published"
 }
 
-// errNoJournal means that there is nothing to make a file of.
-var errNoJournal = errors.New("the journal cannot be read")
-
-// permanent reports whether trying again cannot make a file.
+// permanent reports whether trying again cannot make a file of the journal.
 func permanent(err error) bool {
 	return errors.Is(err, errNoJournal) || errors.Is(err, render.ErrNotBegun)
 }
 
 // publish renders the journal and makes the row available.
 func (p *Publisher) publish(ctx context.Context, rec voice.Recording) error {
-	partial := filepath.Join(p.o.WorkDir, string(rec.ID)+".wav.partial")
-	receipt, err := p.render(ctx, rec, partial)
-	if err != nil {
-		return errors.Join(err, removeIfThere(partial))
+	now := time.Now().UTC()
+	peaks := voice.Render{
+		ID: voice.PeaksRender(rec.ID), Workspace: rec.Workspace, Recording: rec.ID,
+		Kind: voice.RenderPeaks, Status: voice.RenderAvailable, CreatedAt: now, UpdatedAt: now,
 	}
-	account, err := json.MarshalIndent(receipt, "", "  ")
+	err := p.o.Background.Do(ctx, func(ctx context.Context) error { return p.master(ctx, &rec, &peaks) })
 	if err != nil {
-		return fmt.Errorf("write receipt of %s: %w", rec.ID, err)
-	}
-	if account, err = p.o.Signer.Sign(account); err != nil {
-		return fmt.Errorf("sign receipt of %s: %w", rec.ID, err)
-	}
-	rec.Size, rec.SHA256 = receipt.File.Size, receipt.File.SHA256 // the archive compares
-	file, err := p.o.Archive.Store(ctx, rec, partial, account)
-	if err != nil {
-		return errors.Join(fmt.Errorf("archive recording %s: %w", rec.ID, err), removeIfThere(partial))
+		return err
 	}
 	if rec.Status, err = rec.Status.Next(voice.RecordingPublish); err != nil {
 		return err
 	}
-	now := time.Now().UTC()
-	rec.File, rec.Receipt = file.Key, file.ReceiptKey
-	rec.Duration, rec.Channels = receipt.Duration(), receipt.Parties
-	rec.UpdatedAt = now
+	rec.Problem, rec.UpdatedAt = "", time.Now().UTC()
 	err = p.o.DB.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.PutRecording(rec); err != nil {
 			return err
 		}
-		return tx.InsertJob(store.Job{ID: store.NewID(), Kind: voice.JobSweep, Ref: rec.Ref(), RunAt: now.Add(p.o.KeepJournal)})
+		if err := tx.PutRender(peaks); err != nil {
+			return err
+		}
+		return tx.InsertJob(store.Job{ID: store.NewID(), Kind: voice.JobSweep, Ref: rec.Ref(), RunAt: rec.UpdatedAt.Add(p.o.KeepJournal)})
 	})
 	if err != nil {
 		return fmt.Errorf("store recording %s: %w", rec.ID, err)
@@ -157,40 +163,41 @@ func (p *Publisher) publish(ctx context.Context, rec voice.Recording) error {
 	return nil
 }
 
-// render makes the WAV master of a journal in a file of its own.
-func (p *Publisher) render(ctx context.Context, rec voice.Recording, to string) (receipt render.Receipt, err error) {
-	f, err := os.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return receipt, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if receipt, err = p.renderTo(ctx, rec, f); err != nil {
-		return receipt, err
-	}
-	return receipt, f.Sync()
-}
-
-// renderTo writes the WAV of the recording's journal, as far as it goes.
-func (p *Publisher) renderTo(ctx context.Context, rec voice.Recording, f *os.File) (receipt render.Receipt, err error) {
-	j, err := journal.Open(p.o.Recorder.Path(rec.ID))
-	var corrupt *journal.CorruptError
-	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt) {
-		return receipt, fmt.Errorf("%w: %w", errNoJournal, err)
-	}
-	if err != nil {
-		return receipt, fmt.Errorf("open journal of %s: %w", rec.ID, err)
-	}
-	defer func() { err = errors.Join(err, j.Close()) }()
-	plan, err := render.Make(j, render.Layout{
-		Stereo: rec.Stereo, MaxLength: rec.MaxLength, EndCause: rec.EndCause, Ended: rec.EndedAt, Software: p.o.Software,
+// master makes the WAV file, its receipt and its peaks, stores them, and says in
+// rec and peaks where and what they are.
+func (p *Publisher) master(ctx context.Context, rec *voice.Recording, peaks *voice.Render) error {
+	var receipt render.Receipt
+	var picture string
+	wav, err := p.scratch(string(rec.ID)+".wav", func(f *os.File) (err error) {
+		picture, err = p.scratch(string(peaks.ID), func(points *os.File) (err error) {
+			layout := p.layout(rec)
+			layout.Peaks = points
+			receipt, err = p.render(ctx, rec, layout, f)
+			return err
+		})
+		return err
 	})
 	if err != nil {
-		return receipt, fmt.Errorf("plan recording %s: %w", rec.ID, err)
+		return err
 	}
-	if receipt, err = plan.Write(ctx, f); err != nil {
-		return receipt, fmt.Errorf("render recording %s: %w", rec.ID, err)
+	defer p.tidy(wav, picture)
+	account, err := p.sign(receipt)
+	if err != nil {
+		return err
 	}
-	return receipt, nil
+	rec.Size, rec.SHA256 = receipt.File.Size, receipt.File.SHA256 // the archive compares
+	file, err := p.o.Archive.Store(ctx, *rec, wav, account)
+	if err != nil {
+		return err
+	}
+	points, err := p.o.Archive.StoreRender(ctx, *rec, *peaks, picture, nil)
+	if err != nil {
+		return err
+	}
+	rec.File, rec.Receipt = file.Key, file.ReceiptKey
+	rec.Duration, rec.Channels = receipt.Duration(), receipt.Parties
+	peaks.File, peaks.Size, peaks.SHA256 = points.Key, points.Size, points.SHA256
+	return nil
 }
 
 // fail writes down that no file can be made. The journal stays for a person to
@@ -201,47 +208,62 @@ func (p *Publisher) fail(ctx context.Context, rec voice.Recording, cause error) 
 		return err
 	}
 	p.o.Logger.Error("recording failed: its journal cannot be rendered", "recording", rec.ID, "call", rec.Call, "error", cause)
-	rec.Status, rec.Problem, rec.UpdatedAt = next, cause.Error(), time.Now().UTC()
+	rec.Status, rec.Problem, rec.UpdatedAt = next, problem(cause), time.Now().UTC()
 	return p.o.DB.Update(ctx, func(tx *store.Tx) error { return tx.PutRecording(rec) })
 }
 
+// note lets people see why a recording is not available yet, or what is wrong
+// with it. The runner logs the cause.
+func (p *Publisher) note(ctx context.Context, rec voice.Recording, cause error) error {
+	return p.o.DB.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.Recording(rec.Workspace, rec.ID)
+		if err != nil || now.Status != rec.Status || now.Problem == problem(cause) {
+			return err
+		}
+		now.Problem, now.UpdatedAt = problem(cause), time.Now().UTC()
+		return tx.PutRecording(now)
+	})
+}
+
+// errWaiting means that the journal is needed once more.
+var errWaiting = errors.New("a render of it is not made yet")
+
 // Sweep is the handler of voice.JobSweep: it deletes the journal of a recording
-// whose file is safe.
+// whose file is safe. The whole file is read again before: the journal is the
+// last that there is of the call beside it.
 func (p *Publisher) Sweep(ctx context.Context, job store.Job) error {
 	rec, err := p.recording(ctx, job.Ref)
 	if err != nil {
 		return err
 	}
-	if rec.Status != voice.RecordingAvailable && rec.Status != voice.RecordingAbsent {
+	switch rec.Status {
+	case voice.RecordingAbsent:
+		return removeIfThere(p.o.Recorder.Path(rec.ID))
+	case voice.RecordingAvailable:
+	default:
 		return jobs.Permanent(fmt.Errorf("recording %s is %s: its journal stays", rec.ID, rec.Status))
 	}
+	err = p.o.Background.Do(ctx, func(ctx context.Context) error { return p.o.Archive.Verify(ctx, rec) })
+	if damaged(err) {
+		p.metrics.damaged.Inc()
+		return errors.Join(p.note(ctx, rec, err), jobs.Permanent(fmt.Errorf("%w: its journal stays at %s", err, p.o.Recorder.Path(rec.ID))))
+	}
+	if err != nil {
+		return err
+	}
+	err = p.o.DB.View(ctx, func(tx *store.Tx) error {
+		all, err := tx.RendersOf(rec.ID)
+		for _, r := range all {
+			if r.Kind == voice.RenderAgain && r.Status == voice.RenderAccepted {
+				return fmt.Errorf("journal of recording %s: %w", rec.ID, errWaiting)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	return removeIfThere(p.o.Recorder.Path(rec.ID))
-}
-
-// Live makes the file of what a recording holds so far. The file is open for
-// reading, at its start, and vanishes when it is closed. A recording without a
-// journal on this node is fs.ErrNotExist.
-func (p *Publisher) Live(ctx context.Context, rec voice.Recording) (*os.File, error) {
-	scratch, err := os.CreateTemp(p.o.WorkDir, string(rec.ID)+".live-*.partial")
-	if err != nil {
-		return nil, err
-	}
-	// Unlinked while open: nobody has to remember to clean up.
-	err = os.Remove(scratch.Name())
-	if err == nil {
-		_, err = p.renderTo(ctx, rec, scratch)
-	}
-	if errors.Is(err, render.ErrNotBegun) {
-		// Capture begins, but nothing of it has reached the disk yet.
-		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-	}
-	if err == nil {
-		_, err = scratch.Seek(0, 0)
-	}
-	if err != nil {
-		return nil, errors.Join(err, scratch.Close())
-	}
-	return scratch, nil
 }
 
 // Forget deletes what is kept of a recording outside the archive: its journal.
@@ -263,11 +285,4 @@ func (p *Publisher) recording(ctx context.Context, ref string) (rec voice.Record
 		return rec, jobs.Permanent(fmt.Errorf("recording %s: %w", ref, err))
 	}
 	return rec, err
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }

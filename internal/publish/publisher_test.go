@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"tapedeck/internal/archive"
+	"tapedeck/internal/background"
 	"tapedeck/internal/blob"
 	"tapedeck/internal/blob/fileblob"
 	"tapedeck/internal/jobs"
@@ -30,6 +33,15 @@ type rig struct {
 	dir     string // of the journals
 	storage string
 	call    voice.Call
+
+	registry *prometheus.Registry
+	wake     func() // what Wake does; nil = nothing
+}
+
+func (r *rig) woken() {
+	if r.wake != nil {
+		r.wake()
+	}
 }
 
 func newRig(t *testing.T) *rig {
@@ -63,7 +75,13 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pool, err := background.New(background.Options{Parallel: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.registry = prometheus.NewRegistry()
 	if r.Publisher, err = New(Options{
+		Background: pool, Registerer: r.registry, Wake: func() { r.woken() },
 		DB: db, Recorder: rec, Archive: kept, Signer: key, WorkDir: filepath.Join(root, "work"), KeepJournal: time.Hour, Software: "test",
 	}); err != nil {
 		t.Fatal(err)
@@ -324,29 +342,83 @@ func TestRecoverKeepsWhatItCannotRead(t *testing.T) {
 
 func TestSweepDeletesOnlyWhatIsSafe(t *testing.T) {
 	for status, gone := range map[voice.RecordingStatus]bool{
-		voice.RecordingAvailable: true, voice.RecordingAbsent: true, voice.RecordingFailed: false, voice.RecordingCompleted: false,
+		voice.RecordingAbsent: true, voice.RecordingFailed: false, voice.RecordingCompleted: false,
 	} {
 		t.Run(string(status), func(t *testing.T) {
 			r := newRig(t)
 			rec := r.row(t, status)
 			r.journal(t, rec.ID, stopped)
 			err := r.Sweep(t.Context(), r.job(rec))
-			_, stat := os.Stat(r.o.Recorder.Path(rec.ID))
-			if errors.Is(stat, fs.ErrNotExist) != gone || (err == nil) != gone {
-				t.Fatalf("sweep of a recording that is %s: %v; journal: %v", status, err, stat)
+			if r.hasJournal(rec.ID) == gone || (err == nil) != gone {
+				t.Fatalf("sweep of a recording that is %s: %v; journal there: %v", status, err, !gone)
 			}
 		})
 	}
 }
 
+func (r *rig) hasJournal(id voice.RecordingID) bool {
+	_, err := os.Stat(r.o.Recorder.Path(id))
+	return err == nil
+}
+
+// published makes an available recording, with its journal still there.
+func (r *rig) published(t *testing.T) voice.Recording {
+	t.Helper()
+	rec := r.row(t, voice.RecordingCompleted)
+	r.journal(t, rec.ID, stopped)
+	if err := r.Publish(t.Context(), r.job(rec)); err != nil {
+		t.Fatal(err)
+	}
+	return r.load(t, rec.ID)
+}
+
+// TestJournalGoesAfterTheFileIsSeen: the journal is deleted only after the
+// whole file was read from the storage once more, and was the one that was put
+// there.
+func TestJournalGoesAfterTheFileIsSeen(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(path string) error
+		gone  bool
+	}{
+		"whole":        {func(string) error { return nil }, true},
+		"missing":      {os.Remove, false},
+		"shorter":      {func(path string) error { return os.Truncate(path, 1000) }, false},
+		"another byte": {flipByte, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			rec := r.published(t)
+			if err := c.spoil(filepath.Join(r.storage, filepath.FromSlash(rec.File))); err != nil {
+				t.Fatal(err)
+			}
+			err := r.Sweep(t.Context(), r.job(rec))
+			if r.hasJournal(rec.ID) == c.gone || isPermanent(err) == c.gone {
+				t.Fatalf("sweep: %v; journal there: %v", err, r.hasJournal(rec.ID))
+			}
+			if got := r.load(t, rec.ID).Problem; (got == "") != c.gone {
+				t.Errorf("the recording's problem is %q", got)
+			}
+		})
+	}
+}
+
+func flipByte(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	data[len(data)/2] ^= 1
+	return os.WriteFile(path, data, 0o600)
+}
+
 func TestLive(t *testing.T) {
 	r := newRig(t)
 	rec := r.row(t, voice.RecordingOngoing)
-	if _, err := r.Live(t.Context(), rec); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := r.Live(t.Context(), rec, voice.FormatWAV); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("without a journal: %v", err)
 	}
 	r.journal(t, rec.ID, begun)
-	f, err := r.Live(t.Context(), rec)
+	f, err := r.Live(t.Context(), rec, voice.FormatWAV)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,5 +445,19 @@ func TestAJobForNothingIsGivenUp(t *testing.T) {
 
 // isPermanent reports whether the runner will give the job up.
 func isPermanent(err error) bool {
-	return reflect.TypeOf(err) == reflect.TypeOf(jobs.Permanent(errors.New("")))
+	marked := reflect.TypeOf(jobs.Permanent(errors.New("")))
+	for _, e := range unjoin(err) {
+		if reflect.TypeOf(e) == marked {
+			return true
+		}
+	}
+	return false
+}
+
+// unjoin takes apart what errors.Join made.
+func unjoin(err error) []error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of this very error
+		return many.Unwrap()
+	}
+	return []error{err}
 }

@@ -139,8 +139,9 @@ type GapSpan struct {
 
 // FileDigest identifies the audio file.
 type FileDigest struct {
-	Size   int64  `json:"size"`
-	SHA256 string `json:"sha256"`
+	Format voice.AudioFormat `json:"format,omitempty"` // absent for WAV
+	Size   int64             `json:"size"`
+	SHA256 string            `json:"sha256"`
 }
 
 // JournalDigest identifies the journal that the file was made from.

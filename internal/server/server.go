@@ -16,6 +16,7 @@ import (
 	"tapedeck/internal/admin"
 	"tapedeck/internal/archive"
 	"tapedeck/internal/auth"
+	"tapedeck/internal/background"
 	"tapedeck/internal/blob"
 	"tapedeck/internal/blob/fileblob"
 	"tapedeck/internal/config"
@@ -27,6 +28,7 @@ import (
 	"tapedeck/internal/keys"
 	"tapedeck/internal/media"
 	"tapedeck/internal/publish"
+	"tapedeck/internal/receipt"
 	"tapedeck/internal/recorder"
 	"tapedeck/internal/session"
 	"tapedeck/internal/sip"
@@ -194,17 +196,22 @@ func (s *Server) openCalls(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	heavy, err := background.New(background.Options{Parallel: c.Recording.Renderers, Registerer: s.registry})
+	if err != nil {
+		return err
+	}
 	if s.publisher, err = publish.New(publish.Options{
 		DB: s.db, Recorder: s.recorder, Archive: kept, Signer: s.key, WorkDir: s.dir.in(workName),
 		KeepJournal: c.Recording.KeepJournal, Software: "tapedeck " + s.o.Version,
+		Background: heavy, Wake: func() { s.runner.Wake() },
 		Logger: s.log, Registerer: s.registry,
 	}); err != nil {
 		return err
 	}
 	if s.runner, err = jobs.New(jobs.Options{
-		DB: s.db, Node: c.Node, Logger: s.log, Registerer: s.registry,
+		DB: s.db, Node: c.Node, Workers: heavy.Parallel() + 1, Logger: s.log, Registerer: s.registry,
 		Handlers: map[string]jobs.Handler{
-			voice.JobPublish: s.publisher.Publish, voice.JobSweep: s.publisher.Sweep,
+			voice.JobPublish: s.publisher.Publish, voice.JobRender: s.publisher.Render, voice.JobSweep: s.publisher.Sweep,
 		},
 	}); err != nil {
 		return err
@@ -227,8 +234,7 @@ func (s *Server) openCalls(context.Context) (err error) {
 		return err
 	}
 	verbs, err := control.New(control.Options{
-		DB: s.db, Auth: access, Sessions: s.sessions, Archive: kept,
-		Live: s.publisher.Live, Forget: s.publisher.Forget, Logger: s.log,
+		DB: s.db, Auth: access, Sessions: s.sessions, Archive: kept, Files: s.publisher, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -279,7 +285,11 @@ func (s *Server) openHTTP(verbs *control.Service) error {
 		return err
 	}
 	s.health = health
-	api, err := httpapi.New(httpapi.Options{Service: verbs, Health: health, Logger: s.log, Registerer: s.registry})
+	public := s.key.Public()
+	api, err := httpapi.New(httpapi.Options{
+		Service: verbs, Health: health, Logger: s.log, Registerer: s.registry,
+		ReceiptKey: httpapi.ReceiptKey{Algorithm: receipt.Algorithm, KeyID: public.ID(), PublicKey: public.Base64(), PEM: public.PEM()},
+	})
 	if err != nil {
 		return err
 	}

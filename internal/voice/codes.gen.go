@@ -17,6 +17,8 @@ const (
 	CodeNotFound             Code = "not_found"              // 404
 	CodeMethodNotAllowed     Code = "method_not_allowed"     // 405
 	CodeConflict             Code = "conflict"               // 409
+	CodeRenderFailed         Code = "render_failed"          // 409
+	CodeJournalGone          Code = "journal_gone"           // 410
 	CodePreconditionFailed   Code = "precondition_failed"    // 412
 	CodeBodyTooLarge         Code = "body_too_large"         // 413
 	CodeRangeNotSatisfiable  Code = "range_not_satisfiable"  // 416
@@ -24,6 +26,8 @@ const (
 	CodeIdempotencyKeyReused Code = "idempotency_key_reused" // 422
 	CodeTooManyRequests      Code = "too_many_requests"      // 429
 	CodeInternal             Code = "internal"               // 500
+	CodeFormatUnavailable    Code = "format_unavailable"     // 501
+	CodeNotReady             Code = "not_ready"              // 503
 	CodeUnavailable          Code = "unavailable"            // 503
 )
 
@@ -51,6 +55,10 @@ func (c Code) Status() int {
 		return 405
 	case CodeConflict:
 		return 409
+	case CodeRenderFailed:
+		return 409
+	case CodeJournalGone:
+		return 410
 	case CodePreconditionFailed:
 		return 412
 	case CodeBodyTooLarge:
@@ -65,6 +73,10 @@ func (c Code) Status() int {
 		return 429
 	case CodeInternal:
 		return 500
+	case CodeFormatUnavailable:
+		return 501
+	case CodeNotReady:
+		return 503
 	case CodeUnavailable:
 		return 503
 	}
@@ -84,6 +96,8 @@ func Codes() []Code {
 		CodeNotFound,
 		CodeMethodNotAllowed,
 		CodeConflict,
+		CodeRenderFailed,
+		CodeJournalGone,
 		CodePreconditionFailed,
 		CodeBodyTooLarge,
 		CodeRangeNotSatisfiable,
@@ -91,6 +105,8 @@ func Codes() []Code {
 		CodeIdempotencyKeyReused,
 		CodeTooManyRequests,
 		CodeInternal,
+		CodeFormatUnavailable,
+		CodeNotReady,
 		CodeUnavailable,
 	}
 }

@@ -12,7 +12,7 @@ type Error struct {
 	Op         string              // what was tried, for the log
 	Message    string              // what is wrong and what to do, for the user
 	Details    map[string][]string // faults by member, for CodeValidationFailed
-	RetryAfter time.Duration       // for CodeUnavailable and CodeTooManyRequests; 0 = not said
+	RetryAfter time.Duration       // for CodeUnavailable, CodeNotReady and CodeTooManyRequests; 0 = not said
 	Err        error
 }
 

@@ -70,6 +70,17 @@ func FormatRender(id RecordingID, f AudioFormat) RenderID {
 // PeaksRender is the id of the picture of a recording's master.
 func PeaksRender(id RecordingID) RenderID { return RenderID(string(id) + ".peaks") }
 
+// Peaks are the least and the greatest samples of a recording's audio in
+// stretches of equal length: what a picture of it is drawn of.
+type Peaks struct {
+	SampleRate int   // of the audio, Hz
+	Samples    int64 // of the audio, per channel
+	Sides      []PeakSide
+}
+
+// PeakSide is one channel of Peaks: as many minima as maxima.
+type PeakSide struct{ Min, Max []int16 }
+
 // JobRender makes a render. Its reference is Ref of the render.
 const JobRender = "render"
 

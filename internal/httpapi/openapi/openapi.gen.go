@@ -17,6 +17,30 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AudioFormat.
+const (
+	Flac AudioFormat = "flac"
+	Mp3  AudioFormat = "mp3"
+	Ogg  AudioFormat = "ogg"
+	Wav  AudioFormat = "wav"
+)
+
+// Valid indicates whether the value is a known member of the AudioFormat enum.
+func (e AudioFormat) Valid() bool {
+	switch e {
+	case Flac:
+		return true
+	case Mp3:
+		return true
+	case Ogg:
+		return true
+	case Wav:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CallFlowCommandConditionOperator.
 const (
 	Contains   CallFlowCommandConditionOperator = "contains"
@@ -470,6 +494,30 @@ func (e RecordingStatus) Valid() bool {
 	}
 }
 
+// Defines values for RenderStatus.
+const (
+	RenderStatusAccepted  RenderStatus = "accepted"
+	RenderStatusAvailable RenderStatus = "available"
+	RenderStatusFailed    RenderStatus = "failed"
+)
+
+// Valid indicates whether the value is a known member of the RenderStatus enum.
+func (e RenderStatus) Valid() bool {
+	switch e {
+	case RenderStatusAccepted:
+		return true
+	case RenderStatusAvailable:
+		return true
+	case RenderStatusFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// AudioFormat ogg holds Opus
+type AudioFormat string
+
 // BridgeCall defines model for BridgeCall.
 type BridgeCall struct {
 	// CallFlow What runs on the far party's call
@@ -614,6 +662,9 @@ type CallRecording struct {
 	EndedAt *Timestamp      `json:"endedAt,omitempty"`
 	ID      Id2             `json:"id"`
 	Origin  RecordingOrigin `json:"origin"`
+
+	// Problem Why there is no file, or not yet, or what is wrong with it
+	Problem *string `json:"problem,omitempty"`
 
 	// StartedAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
 	StartedAt *Timestamp      `json:"startedAt,omitempty"`
@@ -889,6 +940,32 @@ type PauseCall struct {
 	Length int `json:"length"`
 }
 
+// Peaks defines model for Peaks.
+type Peaks struct {
+	// Channels The first is the first (left) channel of the file
+	Channels   []PeaksChannel `json:"channels"`
+	DurationMs int64          `json:"durationMs"`
+
+	// Final It is the whole recording and will not change
+	Final bool `json:"final"`
+
+	// Points How many there are; fewer than were asked for when the recording is short
+	Points      int `json:"points"`
+	RecordingID Id2 `json:"recordingId"`
+
+	// SampleRate Hz
+	SampleRate int `json:"sampleRate"`
+
+	// Samples Of the audio, per channel
+	Samples int64 `json:"samples"`
+}
+
+// PeaksChannel defines model for PeaksChannel.
+type PeaksChannel struct {
+	Max []int `json:"max"`
+	Min []int `json:"min"`
+}
+
 // RecordCall defines model for RecordCall.
 type RecordCall struct {
 	MaxLength *int  `json:"maxLength,omitempty"`
@@ -918,7 +995,10 @@ type Recording struct {
 	ID         Id2             `json:"id"`
 	Origin     RecordingOrigin `json:"origin"`
 	Originator *CallIdentifier `json:"originator,omitempty"`
-	Receiver   *CallIdentifier `json:"receiver,omitempty"`
+
+	// Problem Why there is no file, or not yet, or what is wrong with it
+	Problem  *string         `json:"problem,omitempty"`
+	Receiver *CallIdentifier `json:"receiver,omitempty"`
 
 	// Sha256 Of the file, hexadecimal
 	Sha256 *string `json:"sha256,omitempty"`
@@ -968,6 +1048,63 @@ type RecordingPage struct {
 
 // RecordingStatus defines model for RecordingStatus.
 type RecordingStatus string
+
+// Render defines model for Render.
+type Render struct {
+	// CreatedAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
+	CreatedAt Timestamp `json:"createdAt"`
+
+	// Duration Whole seconds of the file
+	Duration   *int64 `json:"duration,omitempty"`
+	DurationMs *int64 `json:"durationMs,omitempty"`
+
+	// Format ogg holds Opus
+	Format AudioFormat `json:"format"`
+	ID     Id2         `json:"id"`
+
+	// Problem Why it failed, or why it is tried again
+	Problem *string `json:"problem,omitempty"`
+
+	// ReceiptURL Address of the receipt
+	ReceiptURL  *string `json:"receiptUrl,omitempty"`
+	RecordingID Id2     `json:"recordingId"`
+
+	// Sha256 Of the file, hexadecimal
+	Sha256 *string `json:"sha256,omitempty"`
+
+	// Size Bytes of the file
+	Size   *int64       `json:"size,omitempty"`
+	Status RenderStatus `json:"status"`
+	Stereo bool         `json:"stereo"`
+	Swap   bool         `json:"swap"`
+
+	// UpdatedAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
+	UpdatedAt Timestamp `json:"updatedAt"`
+
+	// URL Address of the audio
+	URL *string `json:"url,omitempty"`
+}
+
+// RenderStatus defines model for Render.Status.
+type RenderStatus string
+
+// RenderPage defines model for RenderPage.
+type RenderPage struct {
+	NextPageToken *string  `json:"nextPageToken,omitempty"`
+	Results       []Render `json:"results"`
+}
+
+// RenderRecording defines model for RenderRecording.
+type RenderRecording struct {
+	// Format ogg holds Opus
+	Format *AudioFormat `json:"format,omitempty"`
+
+	// Stereo Two channels; absent is as the recording was asked for
+	Stereo *bool `json:"stereo,omitempty"`
+
+	// Swap Change left and right over; with one channel it does nothing
+	Swap *bool `json:"swap,omitempty"`
+}
 
 // RequestError defines model for RequestError.
 type RequestError struct {
@@ -1052,6 +1189,9 @@ type PageToken = string
 
 // RecordingID defines model for recordingId.
 type RecordingID = Id2
+
+// RenderID defines model for renderId.
+type RenderID = Id2
 
 // StartAt defines model for startAt.
 type StartAt = time.Time
@@ -1233,6 +1373,26 @@ type ListRecordingsParams struct {
 	Status *RecordingStatus `form:"status,omitempty" json:"status,omitempty"`
 }
 
+// GetRecordingPeaksParams defines parameters for GetRecordingPeaks.
+type GetRecordingPeaksParams struct {
+	// Points How many stretches
+	Points *int `form:"points,omitempty" json:"points,omitempty"`
+}
+
+// ListRendersParams defines parameters for ListRenders.
+type ListRendersParams struct {
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// PageToken nextPageToken of the page before
+	PageToken *PageToken `form:"pageToken,omitempty" json:"pageToken,omitempty"`
+}
+
+// RenderRecordingParams defines parameters for RenderRecording.
+type RenderRecordingParams struct {
+	// IdempotencyKey Makes a POST safe to repeat: the same key with the same body within 24 hours gets the first answer again and nothing is done twice; with another body it gets 422. A request that was refused is not remembered. Other methods ignore it.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CreateChannelJSONRequestBody defines body for CreateChannel for application/json ContentType.
 type CreateChannelJSONRequestBody = CreateChannel
 
@@ -1256,6 +1416,9 @@ type RecordCallChannelCallJSONRequestBody = RecordCall
 
 // UpdateCallRecordingJSONRequestBody defines body for UpdateCallRecording for application/json ContentType.
 type UpdateCallRecordingJSONRequestBody = PatchCallRecording
+
+// RenderRecordingJSONRequestBody defines body for RenderRecording for application/json ContentType.
+type RenderRecordingJSONRequestBody = RenderRecording
 
 // AsFlowHangup returns the union data inside the FarFlowCommand as a FlowHangup
 func (t FarFlowCommand) AsFlowHangup() (FlowHangup, error) {
@@ -1769,15 +1932,54 @@ type ServerInterface interface {
 	// GetRecording Get a recording
 	// (GET /workspaces/{workspaceId}/recordings/{recordingId})
 	GetRecording(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID)
+	// GetRecordingFlac Get the audio of a recording as FLAC
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}.flac)
+	GetRecordingFlac(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID)
+	// HeadRecordingFlac Get the size and the hash of it
+	// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}.flac)
+	HeadRecordingFlac(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID)
+	// GetRecordingMp3 Get the audio of a recording as MP3
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}.mp3)
+	GetRecordingMp3(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID)
+	// HeadRecordingMp3 Get the size and the hash of it
+	// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}.mp3)
+	HeadRecordingMp3(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID)
+	// GetRecordingOgg Get the audio of a recording as Opus in Ogg
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}.ogg)
+	GetRecordingOgg(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID)
+	// HeadRecordingOgg Get the size and the hash of it
+	// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}.ogg)
+	HeadRecordingOgg(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID)
 	// GetRecordingAudio Get the audio of a recording
 	// (GET /workspaces/{workspaceId}/recordings/{recordingId}.wav)
 	GetRecordingAudio(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID)
-	// HeadRecordingAudio Get the size and the hash of the audio
+	// HeadRecordingAudio Get the size and the hash of it
 	// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}.wav)
 	HeadRecordingAudio(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID)
+	// GetRecordingPeaks Get what a picture of the audio is drawn of
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/peaks)
+	GetRecordingPeaks(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, params GetRecordingPeaksParams)
 	// GetRecordingReceipt Get the proof of what the file holds
 	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/receipt)
 	GetRecordingReceipt(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID)
+	// ListRenders List what a recording was rendered as
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders)
+	ListRenders(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, params ListRendersParams)
+	// RenderRecording Render a recording again
+	// (POST /workspaces/{workspaceId}/recordings/{recordingId}/renders)
+	RenderRecording(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, params RenderRecordingParams)
+	// GetRender Get a render
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId})
+	GetRender(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID)
+	// GetRenderAudio Get the audio of a render
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/audio)
+	GetRenderAudio(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID)
+	// HeadRenderAudio Get the size and the hash of it
+	// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/audio)
+	HeadRenderAudio(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID)
+	// GetRenderReceipt Get the proof of what the file of a render holds
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/receipt)
+	GetRenderReceipt(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID)
 }
 
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
@@ -1910,21 +2112,99 @@ func (_ Unimplemented) GetRecording(w http.ResponseWriter, r *http.Request, work
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetRecordingFlac Get the audio of a recording as FLAC
+// (GET /workspaces/{workspaceId}/recordings/{recordingId}.flac)
+func (_ Unimplemented) GetRecordingFlac(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// HeadRecordingFlac Get the size and the hash of it
+// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}.flac)
+func (_ Unimplemented) HeadRecordingFlac(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetRecordingMp3 Get the audio of a recording as MP3
+// (GET /workspaces/{workspaceId}/recordings/{recordingId}.mp3)
+func (_ Unimplemented) GetRecordingMp3(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// HeadRecordingMp3 Get the size and the hash of it
+// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}.mp3)
+func (_ Unimplemented) HeadRecordingMp3(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetRecordingOgg Get the audio of a recording as Opus in Ogg
+// (GET /workspaces/{workspaceId}/recordings/{recordingId}.ogg)
+func (_ Unimplemented) GetRecordingOgg(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// HeadRecordingOgg Get the size and the hash of it
+// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}.ogg)
+func (_ Unimplemented) HeadRecordingOgg(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // GetRecordingAudio Get the audio of a recording
 // (GET /workspaces/{workspaceId}/recordings/{recordingId}.wav)
 func (_ Unimplemented) GetRecordingAudio(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// HeadRecordingAudio Get the size and the hash of the audio
+// HeadRecordingAudio Get the size and the hash of it
 // (HEAD /workspaces/{workspaceId}/recordings/{recordingId}.wav)
 func (_ Unimplemented) HeadRecordingAudio(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetRecordingPeaks Get what a picture of the audio is drawn of
+// (GET /workspaces/{workspaceId}/recordings/{recordingId}/peaks)
+func (_ Unimplemented) GetRecordingPeaks(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, params GetRecordingPeaksParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
 // GetRecordingReceipt Get the proof of what the file holds
 // (GET /workspaces/{workspaceId}/recordings/{recordingId}/receipt)
 func (_ Unimplemented) GetRecordingReceipt(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListRenders List what a recording was rendered as
+// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders)
+func (_ Unimplemented) ListRenders(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, params ListRendersParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RenderRecording Render a recording again
+// (POST /workspaces/{workspaceId}/recordings/{recordingId}/renders)
+func (_ Unimplemented) RenderRecording(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, params RenderRecordingParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetRender Get a render
+// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId})
+func (_ Unimplemented) GetRender(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetRenderAudio Get the audio of a render
+// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/audio)
+func (_ Unimplemented) GetRenderAudio(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// HeadRenderAudio Get the size and the hash of it
+// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/audio)
+func (_ Unimplemented) HeadRenderAudio(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetRenderReceipt Get the proof of what the file of a render holds
+// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/receipt)
+func (_ Unimplemented) GetRenderReceipt(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -3372,6 +3652,216 @@ func (siw *ServerInterfaceWrapper) GetRecording(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// GetRecordingFlac operation middleware
+func (siw *ServerInterfaceWrapper) GetRecordingFlac(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRecordingFlac(w, r, workspaceID, recordingID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// HeadRecordingFlac operation middleware
+func (siw *ServerInterfaceWrapper) HeadRecordingFlac(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.HeadRecordingFlac(w, r, workspaceID, recordingID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetRecordingMp3 operation middleware
+func (siw *ServerInterfaceWrapper) GetRecordingMp3(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRecordingMp3(w, r, workspaceID, recordingID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// HeadRecordingMp3 operation middleware
+func (siw *ServerInterfaceWrapper) HeadRecordingMp3(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.HeadRecordingMp3(w, r, workspaceID, recordingID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetRecordingOgg operation middleware
+func (siw *ServerInterfaceWrapper) GetRecordingOgg(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRecordingOgg(w, r, workspaceID, recordingID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// HeadRecordingOgg operation middleware
+func (siw *ServerInterfaceWrapper) HeadRecordingOgg(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.HeadRecordingOgg(w, r, workspaceID, recordingID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetRecordingAudio operation middleware
 func (siw *ServerInterfaceWrapper) GetRecordingAudio(w http.ResponseWriter, r *http.Request) {
 
@@ -3442,6 +3932,57 @@ func (siw *ServerInterfaceWrapper) HeadRecordingAudio(w http.ResponseWriter, r *
 	handler.ServeHTTP(w, r)
 }
 
+// GetRecordingPeaks operation middleware
+func (siw *ServerInterfaceWrapper) GetRecordingPeaks(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRecordingPeaksParams
+
+	// ------------- Optional query parameter "points" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "points", r.URL.Query(), &params.Points, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "points"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "points", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRecordingPeaks(w, r, workspaceID, recordingID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetRecordingReceipt operation middleware
 func (siw *ServerInterfaceWrapper) GetRecordingReceipt(w http.ResponseWriter, r *http.Request) {
 
@@ -3468,6 +4009,305 @@ func (siw *ServerInterfaceWrapper) GetRecordingReceipt(w http.ResponseWriter, r 
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetRecordingReceipt(w, r, workspaceID, recordingID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListRenders operation middleware
+func (siw *ServerInterfaceWrapper) ListRenders(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRendersParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "pageToken" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pageToken", r.URL.Query(), &params.PageToken, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "pageToken"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "pageToken", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRenders(w, r, workspaceID, recordingID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RenderRecording operation middleware
+func (siw *ServerInterfaceWrapper) RenderRecording(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RenderRecordingParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RenderRecording(w, r, workspaceID, recordingID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetRender operation middleware
+func (siw *ServerInterfaceWrapper) GetRender(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "renderId" -------------
+	var renderID RenderID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "renderId", chi.URLParam(r, "renderId"), &renderID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "renderId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRender(w, r, workspaceID, recordingID, renderID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetRenderAudio operation middleware
+func (siw *ServerInterfaceWrapper) GetRenderAudio(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "renderId" -------------
+	var renderID RenderID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "renderId", chi.URLParam(r, "renderId"), &renderID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "renderId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRenderAudio(w, r, workspaceID, recordingID, renderID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// HeadRenderAudio operation middleware
+func (siw *ServerInterfaceWrapper) HeadRenderAudio(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "renderId" -------------
+	var renderID RenderID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "renderId", chi.URLParam(r, "renderId"), &renderID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "renderId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.HeadRenderAudio(w, r, workspaceID, recordingID, renderID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetRenderReceipt operation middleware
+func (siw *ServerInterfaceWrapper) GetRenderReceipt(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "renderId" -------------
+	var renderID RenderID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "renderId", chi.URLParam(r, "renderId"), &renderID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "renderId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRenderReceipt(w, r, workspaceID, recordingID, renderID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3654,16 +4494,85 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}", wrapper.GetRecording)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}.flac", wrapper.GetRecordingFlac)
+	})
+	r.Group(func(r chi.Router) {
+		r.Head(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}.flac", wrapper.HeadRecordingFlac)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}.mp3", wrapper.GetRecordingMp3)
+	})
+	r.Group(func(r chi.Router) {
+		r.Head(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}.mp3", wrapper.HeadRecordingMp3)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}.ogg", wrapper.GetRecordingOgg)
+	})
+	r.Group(func(r chi.Router) {
+		r.Head(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}.ogg", wrapper.HeadRecordingOgg)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}.wav", wrapper.GetRecordingAudio)
 	})
 	r.Group(func(r chi.Router) {
 		r.Head(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}.wav", wrapper.HeadRecordingAudio)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}/peaks", wrapper.GetRecordingPeaks)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}/receipt", wrapper.GetRecordingReceipt)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}/renders", wrapper.ListRenders)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}/renders", wrapper.RenderRecording)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}", wrapper.GetRender)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/audio", wrapper.GetRenderAudio)
+	})
+	r.Group(func(r chi.Router) {
+		r.Head(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/audio", wrapper.HeadRenderAudio)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/receipt", wrapper.GetRenderReceipt)
 	})
 
 	return r
+}
+
+type AnyAudioResponseHeaders struct {
+	AcceptRanges       *string
+	ContentDisposition *string
+	ETag               *string
+}
+type AnyAudioAudioFlacResponse struct {
+	Body io.Reader
+
+	Headers       AnyAudioResponseHeaders
+	ContentLength int64
+}
+type AnyAudioAudioMpegResponse struct {
+	Body io.Reader
+
+	Headers       AnyAudioResponseHeaders
+	ContentLength int64
+}
+type AnyAudioAudioOggResponse struct {
+	Body io.Reader
+
+	Headers       AnyAudioResponseHeaders
+	ContentLength int64
+}
+type AnyAudioAudioWavResponse struct {
+	Body io.Reader
+
+	Headers       AnyAudioResponseHeaders
+	ContentLength int64
 }
 
 type AudioResponseHeaders struct {
@@ -3679,6 +4588,42 @@ type AudioAudioWavResponse struct {
 }
 
 type CommandAcceptedJSONResponse CallCommandResponse
+
+type FlacResponseHeaders struct {
+	AcceptRanges       *string
+	ContentDisposition *string
+	ETag               *string
+}
+type FlacAudioFlacResponse struct {
+	Body io.Reader
+
+	Headers       FlacResponseHeaders
+	ContentLength int64
+}
+
+type Mp3ResponseHeaders struct {
+	AcceptRanges       *string
+	ContentDisposition *string
+	ETag               *string
+}
+type Mp3AudioMpegResponse struct {
+	Body io.Reader
+
+	Headers       Mp3ResponseHeaders
+	ContentLength int64
+}
+
+type OggResponseHeaders struct {
+	AcceptRanges       *string
+	ContentDisposition *string
+	ETag               *string
+}
+type OggAudioOggResponse struct {
+	Body io.Reader
+
+	Headers       OggResponseHeaders
+	ContentLength int64
+}
 
 type RequestErrorJSONResponse RequestError
 
@@ -4992,6 +5937,645 @@ func (response GetRecording404JSONResponse) VisitGetRecordingResponse(w http.Res
 	return err
 }
 
+type GetRecordingFlacRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+}
+
+type GetRecordingFlacResponseObject interface {
+	VisitGetRecordingFlacResponse(w http.ResponseWriter) error
+}
+
+type GetRecordingFlac200AudioFlacResponse struct{ FlacAudioFlacResponse }
+
+func (response GetRecordingFlac200AudioFlacResponse) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/flac")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRecordingFlac206ResponseHeaders struct {
+	AcceptRanges       *string
+	ContentDisposition *string
+	ETag               *string
+}
+
+type GetRecordingFlac206AudioFlacResponse struct {
+	Body          io.Reader
+	Headers       GetRecordingFlac206ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetRecordingFlac206AudioFlacResponse) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/flac")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRecordingFlac304Response struct {
+}
+
+func (response GetRecordingFlac304Response) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetRecordingFlac400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GetRecordingFlac400JSONResponse) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingFlac404JSONResponse RequestError
+
+func (response GetRecordingFlac404JSONResponse) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingFlac409JSONResponse RequestError
+
+func (response GetRecordingFlac409JSONResponse) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingFlac412Response struct {
+}
+
+func (response GetRecordingFlac412Response) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+	w.WriteHeader(412)
+	return nil
+}
+
+type GetRecordingFlac416Response struct {
+}
+
+func (response GetRecordingFlac416Response) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+	w.WriteHeader(416)
+	return nil
+}
+
+type GetRecordingFlac501JSONResponse RequestError
+
+func (response GetRecordingFlac501JSONResponse) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(501)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingFlac503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetRecordingFlac503JSONResponse) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HeadRecordingFlacRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+}
+
+type HeadRecordingFlacResponseObject interface {
+	VisitHeadRecordingFlacResponse(w http.ResponseWriter) error
+}
+
+type HeadRecordingFlac200ResponseHeaders struct {
+	ContentLength *int
+	ETag          *string
+}
+
+type HeadRecordingFlac200Response struct {
+	Headers HeadRecordingFlac200ResponseHeaders
+}
+
+func (response HeadRecordingFlac200Response) VisitHeadRecordingFlacResponse(w http.ResponseWriter) error {
+	if response.Headers.ContentLength != nil {
+		w.Header().Set("Content-Length", fmt.Sprint(*response.Headers.ContentLength))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	return nil
+}
+
+type HeadRecordingFlac400Response struct {
+}
+
+func (response HeadRecordingFlac400Response) VisitHeadRecordingFlacResponse(w http.ResponseWriter) error {
+	w.WriteHeader(400)
+	return nil
+}
+
+type HeadRecordingFlac404Response struct {
+}
+
+func (response HeadRecordingFlac404Response) VisitHeadRecordingFlacResponse(w http.ResponseWriter) error {
+	w.WriteHeader(404)
+	return nil
+}
+
+type GetRecordingMp3RequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+}
+
+type GetRecordingMp3ResponseObject interface {
+	VisitGetRecordingMp3Response(w http.ResponseWriter) error
+}
+
+type GetRecordingMp3200AudioMpegResponse struct{ Mp3AudioMpegResponse }
+
+func (response GetRecordingMp3200AudioMpegResponse) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/mpeg")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRecordingMp3206ResponseHeaders struct {
+	AcceptRanges       *string
+	ContentDisposition *string
+	ETag               *string
+}
+
+type GetRecordingMp3206AudioMpegResponse struct {
+	Body          io.Reader
+	Headers       GetRecordingMp3206ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetRecordingMp3206AudioMpegResponse) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/mpeg")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRecordingMp3304Response struct {
+}
+
+func (response GetRecordingMp3304Response) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetRecordingMp3400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GetRecordingMp3400JSONResponse) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingMp3404JSONResponse RequestError
+
+func (response GetRecordingMp3404JSONResponse) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingMp3409JSONResponse RequestError
+
+func (response GetRecordingMp3409JSONResponse) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingMp3412Response struct {
+}
+
+func (response GetRecordingMp3412Response) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+	w.WriteHeader(412)
+	return nil
+}
+
+type GetRecordingMp3416Response struct {
+}
+
+func (response GetRecordingMp3416Response) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+	w.WriteHeader(416)
+	return nil
+}
+
+type GetRecordingMp3501JSONResponse RequestError
+
+func (response GetRecordingMp3501JSONResponse) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(501)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingMp3503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetRecordingMp3503JSONResponse) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HeadRecordingMp3RequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+}
+
+type HeadRecordingMp3ResponseObject interface {
+	VisitHeadRecordingMp3Response(w http.ResponseWriter) error
+}
+
+type HeadRecordingMp3200ResponseHeaders struct {
+	ContentLength *int
+	ETag          *string
+}
+
+type HeadRecordingMp3200Response struct {
+	Headers HeadRecordingMp3200ResponseHeaders
+}
+
+func (response HeadRecordingMp3200Response) VisitHeadRecordingMp3Response(w http.ResponseWriter) error {
+	if response.Headers.ContentLength != nil {
+		w.Header().Set("Content-Length", fmt.Sprint(*response.Headers.ContentLength))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	return nil
+}
+
+type HeadRecordingMp3400Response struct {
+}
+
+func (response HeadRecordingMp3400Response) VisitHeadRecordingMp3Response(w http.ResponseWriter) error {
+	w.WriteHeader(400)
+	return nil
+}
+
+type HeadRecordingMp3404Response struct {
+}
+
+func (response HeadRecordingMp3404Response) VisitHeadRecordingMp3Response(w http.ResponseWriter) error {
+	w.WriteHeader(404)
+	return nil
+}
+
+type GetRecordingOggRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+}
+
+type GetRecordingOggResponseObject interface {
+	VisitGetRecordingOggResponse(w http.ResponseWriter) error
+}
+
+type GetRecordingOgg200AudioOggResponse struct{ OggAudioOggResponse }
+
+func (response GetRecordingOgg200AudioOggResponse) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/ogg")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRecordingOgg206ResponseHeaders struct {
+	AcceptRanges       *string
+	ContentDisposition *string
+	ETag               *string
+}
+
+type GetRecordingOgg206AudioOggResponse struct {
+	Body          io.Reader
+	Headers       GetRecordingOgg206ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetRecordingOgg206AudioOggResponse) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/ogg")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRecordingOgg304Response struct {
+}
+
+func (response GetRecordingOgg304Response) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetRecordingOgg400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GetRecordingOgg400JSONResponse) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingOgg404JSONResponse RequestError
+
+func (response GetRecordingOgg404JSONResponse) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingOgg409JSONResponse RequestError
+
+func (response GetRecordingOgg409JSONResponse) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingOgg412Response struct {
+}
+
+func (response GetRecordingOgg412Response) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+	w.WriteHeader(412)
+	return nil
+}
+
+type GetRecordingOgg416Response struct {
+}
+
+func (response GetRecordingOgg416Response) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+	w.WriteHeader(416)
+	return nil
+}
+
+type GetRecordingOgg501JSONResponse RequestError
+
+func (response GetRecordingOgg501JSONResponse) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(501)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingOgg503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetRecordingOgg503JSONResponse) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HeadRecordingOggRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+}
+
+type HeadRecordingOggResponseObject interface {
+	VisitHeadRecordingOggResponse(w http.ResponseWriter) error
+}
+
+type HeadRecordingOgg200ResponseHeaders struct {
+	ContentLength *int
+	ETag          *string
+}
+
+type HeadRecordingOgg200Response struct {
+	Headers HeadRecordingOgg200ResponseHeaders
+}
+
+func (response HeadRecordingOgg200Response) VisitHeadRecordingOggResponse(w http.ResponseWriter) error {
+	if response.Headers.ContentLength != nil {
+		w.Header().Set("Content-Length", fmt.Sprint(*response.Headers.ContentLength))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	return nil
+}
+
+type HeadRecordingOgg400Response struct {
+}
+
+func (response HeadRecordingOgg400Response) VisitHeadRecordingOggResponse(w http.ResponseWriter) error {
+	w.WriteHeader(400)
+	return nil
+}
+
+type HeadRecordingOgg404Response struct {
+}
+
+func (response HeadRecordingOgg404Response) VisitHeadRecordingOggResponse(w http.ResponseWriter) error {
+	w.WriteHeader(404)
+	return nil
+}
+
 type GetRecordingAudioRequestObject struct {
 	WorkspaceID WorkspaceID `json:"workspaceId"`
 	RecordingID RecordingID `json:"recordingId"`
@@ -5160,6 +6744,111 @@ func (response HeadRecordingAudio404Response) VisitHeadRecordingAudioResponse(w 
 	return nil
 }
 
+type GetRecordingPeaksRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+	Params      GetRecordingPeaksParams
+}
+
+type GetRecordingPeaksResponseObject interface {
+	VisitGetRecordingPeaksResponse(w http.ResponseWriter) error
+}
+
+type GetRecordingPeaks200JSONResponse Peaks
+
+func (response GetRecordingPeaks200JSONResponse) VisitGetRecordingPeaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingPeaks304Response struct {
+}
+
+func (response GetRecordingPeaks304Response) VisitGetRecordingPeaksResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetRecordingPeaks400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GetRecordingPeaks400JSONResponse) VisitGetRecordingPeaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingPeaks404JSONResponse RequestError
+
+func (response GetRecordingPeaks404JSONResponse) VisitGetRecordingPeaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingPeaks409JSONResponse RequestError
+
+func (response GetRecordingPeaks409JSONResponse) VisitGetRecordingPeaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingPeaks422JSONResponse struct{ ValidationErrorJSONResponse }
+
+func (response GetRecordingPeaks422JSONResponse) VisitGetRecordingPeaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingPeaks503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetRecordingPeaks503JSONResponse) VisitGetRecordingPeaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetRecordingReceiptRequestObject struct {
 	WorkspaceID WorkspaceID `json:"workspaceId"`
 	RecordingID RecordingID `json:"recordingId"`
@@ -5207,6 +6896,685 @@ func (response GetRecordingReceipt404JSONResponse) VisitGetRecordingReceiptRespo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRendersRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+	Params      ListRendersParams
+}
+
+type ListRendersResponseObject interface {
+	VisitListRendersResponse(w http.ResponseWriter) error
+}
+
+type ListRenders200JSONResponse RenderPage
+
+func (response ListRenders200JSONResponse) VisitListRendersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRenders400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response ListRenders400JSONResponse) VisitListRendersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRenders404JSONResponse RequestError
+
+func (response ListRenders404JSONResponse) VisitListRendersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRenders422JSONResponse struct{ ValidationErrorJSONResponse }
+
+func (response ListRenders422JSONResponse) VisitListRendersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenderRecordingRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+	Params      RenderRecordingParams
+	Body        *RenderRecordingJSONRequestBody
+}
+
+type RenderRecordingResponseObject interface {
+	VisitRenderRecordingResponse(w http.ResponseWriter) error
+}
+
+type RenderRecording202JSONResponse Render
+
+func (response RenderRecording202JSONResponse) VisitRenderRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenderRecording400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response RenderRecording400JSONResponse) VisitRenderRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenderRecording404JSONResponse RequestError
+
+func (response RenderRecording404JSONResponse) VisitRenderRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenderRecording409JSONResponse RequestError
+
+func (response RenderRecording409JSONResponse) VisitRenderRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenderRecording410JSONResponse RequestError
+
+func (response RenderRecording410JSONResponse) VisitRenderRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenderRecording422JSONResponse struct{ ValidationErrorJSONResponse }
+
+func (response RenderRecording422JSONResponse) VisitRenderRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RenderRecording501JSONResponse RequestError
+
+func (response RenderRecording501JSONResponse) VisitRenderRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(501)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRenderRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+	RenderID    RenderID    `json:"renderId"`
+}
+
+type GetRenderResponseObject interface {
+	VisitGetRenderResponse(w http.ResponseWriter) error
+}
+
+type GetRender200JSONResponse Render
+
+func (response GetRender200JSONResponse) VisitGetRenderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRender400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GetRender400JSONResponse) VisitGetRenderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRender404JSONResponse RequestError
+
+func (response GetRender404JSONResponse) VisitGetRenderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRenderAudioRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+	RenderID    RenderID    `json:"renderId"`
+}
+
+type GetRenderAudioResponseObject interface {
+	VisitGetRenderAudioResponse(w http.ResponseWriter) error
+}
+
+type GetRenderAudio200AudioFlacResponse struct{ AnyAudioAudioFlacResponse }
+
+func (response GetRenderAudio200AudioFlacResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/flac")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRenderAudio200AudioMpegResponse struct{ AnyAudioAudioMpegResponse }
+
+func (response GetRenderAudio200AudioMpegResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/mpeg")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRenderAudio200AudioOggResponse struct{ AnyAudioAudioOggResponse }
+
+func (response GetRenderAudio200AudioOggResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/ogg")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRenderAudio200AudioWavResponse struct{ AnyAudioAudioWavResponse }
+
+func (response GetRenderAudio200AudioWavResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/wav")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRenderAudio206ResponseHeaders struct {
+	AcceptRanges       *string
+	ContentDisposition *string
+	ETag               *string
+}
+
+type GetRenderAudio206AudioFlacResponse struct {
+	Body          io.Reader
+	Headers       GetRenderAudio206ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetRenderAudio206AudioFlacResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/flac")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRenderAudio206AudioMpegResponse struct {
+	Body          io.Reader
+	Headers       GetRenderAudio206ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetRenderAudio206AudioMpegResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/mpeg")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRenderAudio206AudioOggResponse struct {
+	Body          io.Reader
+	Headers       GetRenderAudio206ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetRenderAudio206AudioOggResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/ogg")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRenderAudio206AudioWavResponse struct {
+	Body          io.Reader
+	Headers       GetRenderAudio206ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetRenderAudio206AudioWavResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "audio/wav")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.AcceptRanges != nil {
+		w.Header().Set("Accept-Ranges", fmt.Sprint(*response.Headers.AcceptRanges))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRenderAudio304Response struct {
+}
+
+func (response GetRenderAudio304Response) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetRenderAudio400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GetRenderAudio400JSONResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRenderAudio404JSONResponse RequestError
+
+func (response GetRenderAudio404JSONResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRenderAudio409JSONResponse RequestError
+
+func (response GetRenderAudio409JSONResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRenderAudio412Response struct {
+}
+
+func (response GetRenderAudio412Response) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(412)
+	return nil
+}
+
+type GetRenderAudio416Response struct {
+}
+
+func (response GetRenderAudio416Response) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(416)
+	return nil
+}
+
+type GetRenderAudio503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetRenderAudio503JSONResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HeadRenderAudioRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+	RenderID    RenderID    `json:"renderId"`
+}
+
+type HeadRenderAudioResponseObject interface {
+	VisitHeadRenderAudioResponse(w http.ResponseWriter) error
+}
+
+type HeadRenderAudio200ResponseHeaders struct {
+	ContentLength *int
+	ETag          *string
+}
+
+type HeadRenderAudio200Response struct {
+	Headers HeadRenderAudio200ResponseHeaders
+}
+
+func (response HeadRenderAudio200Response) VisitHeadRenderAudioResponse(w http.ResponseWriter) error {
+	if response.Headers.ContentLength != nil {
+		w.Header().Set("Content-Length", fmt.Sprint(*response.Headers.ContentLength))
+	}
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	w.WriteHeader(200)
+	return nil
+}
+
+type HeadRenderAudio400Response struct {
+}
+
+func (response HeadRenderAudio400Response) VisitHeadRenderAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(400)
+	return nil
+}
+
+type HeadRenderAudio404Response struct {
+}
+
+func (response HeadRenderAudio404Response) VisitHeadRenderAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(404)
+	return nil
+}
+
+type GetRenderReceiptRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+	RenderID    RenderID    `json:"renderId"`
+}
+
+type GetRenderReceiptResponseObject interface {
+	VisitGetRenderReceiptResponse(w http.ResponseWriter) error
+}
+
+type GetRenderReceipt200JSONResponse map[string]interface{}
+
+func (response GetRenderReceipt200JSONResponse) VisitGetRenderReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRenderReceipt400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GetRenderReceipt400JSONResponse) VisitGetRenderReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRenderReceipt404JSONResponse RequestError
+
+func (response GetRenderReceipt404JSONResponse) VisitGetRenderReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRenderReceipt409JSONResponse RequestError
+
+func (response GetRenderReceipt409JSONResponse) VisitGetRenderReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRenderReceipt503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetRenderReceipt503JSONResponse) VisitGetRenderReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5276,15 +7644,54 @@ type StrictServerInterface interface {
 	// GetRecording Get a recording
 	// (GET /workspaces/{workspaceId}/recordings/{recordingId})
 	GetRecording(ctx context.Context, request GetRecordingRequestObject) (GetRecordingResponseObject, error)
+	// GetRecordingFlac Get the audio of a recording as FLAC
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}.flac)
+	GetRecordingFlac(ctx context.Context, request GetRecordingFlacRequestObject) (GetRecordingFlacResponseObject, error)
+	// HeadRecordingFlac Get the size and the hash of it
+	// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}.flac)
+	HeadRecordingFlac(ctx context.Context, request HeadRecordingFlacRequestObject) (HeadRecordingFlacResponseObject, error)
+	// GetRecordingMp3 Get the audio of a recording as MP3
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}.mp3)
+	GetRecordingMp3(ctx context.Context, request GetRecordingMp3RequestObject) (GetRecordingMp3ResponseObject, error)
+	// HeadRecordingMp3 Get the size and the hash of it
+	// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}.mp3)
+	HeadRecordingMp3(ctx context.Context, request HeadRecordingMp3RequestObject) (HeadRecordingMp3ResponseObject, error)
+	// GetRecordingOgg Get the audio of a recording as Opus in Ogg
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}.ogg)
+	GetRecordingOgg(ctx context.Context, request GetRecordingOggRequestObject) (GetRecordingOggResponseObject, error)
+	// HeadRecordingOgg Get the size and the hash of it
+	// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}.ogg)
+	HeadRecordingOgg(ctx context.Context, request HeadRecordingOggRequestObject) (HeadRecordingOggResponseObject, error)
 	// GetRecordingAudio Get the audio of a recording
 	// (GET /workspaces/{workspaceId}/recordings/{recordingId}.wav)
 	GetRecordingAudio(ctx context.Context, request GetRecordingAudioRequestObject) (GetRecordingAudioResponseObject, error)
-	// HeadRecordingAudio Get the size and the hash of the audio
+	// HeadRecordingAudio Get the size and the hash of it
 	// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}.wav)
 	HeadRecordingAudio(ctx context.Context, request HeadRecordingAudioRequestObject) (HeadRecordingAudioResponseObject, error)
+	// GetRecordingPeaks Get what a picture of the audio is drawn of
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/peaks)
+	GetRecordingPeaks(ctx context.Context, request GetRecordingPeaksRequestObject) (GetRecordingPeaksResponseObject, error)
 	// GetRecordingReceipt Get the proof of what the file holds
 	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/receipt)
 	GetRecordingReceipt(ctx context.Context, request GetRecordingReceiptRequestObject) (GetRecordingReceiptResponseObject, error)
+	// ListRenders List what a recording was rendered as
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders)
+	ListRenders(ctx context.Context, request ListRendersRequestObject) (ListRendersResponseObject, error)
+	// RenderRecording Render a recording again
+	// (POST /workspaces/{workspaceId}/recordings/{recordingId}/renders)
+	RenderRecording(ctx context.Context, request RenderRecordingRequestObject) (RenderRecordingResponseObject, error)
+	// GetRender Get a render
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId})
+	GetRender(ctx context.Context, request GetRenderRequestObject) (GetRenderResponseObject, error)
+	// GetRenderAudio Get the audio of a render
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/audio)
+	GetRenderAudio(ctx context.Context, request GetRenderAudioRequestObject) (GetRenderAudioResponseObject, error)
+	// HeadRenderAudio Get the size and the hash of it
+	// (HEAD /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/audio)
+	HeadRenderAudio(ctx context.Context, request HeadRenderAudioRequestObject) (HeadRenderAudioResponseObject, error)
+	// GetRenderReceipt Get the proof of what the file of a render holds
+	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/receipt)
+	GetRenderReceipt(ctx context.Context, request GetRenderReceiptRequestObject) (GetRenderReceiptResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -5971,6 +8378,168 @@ func (sh *strictHandler) GetRecording(w http.ResponseWriter, r *http.Request, wo
 	}
 }
 
+// GetRecordingFlac operation middleware
+func (sh *strictHandler) GetRecordingFlac(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	var request GetRecordingFlacRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRecordingFlac(ctx, request.(GetRecordingFlacRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRecordingFlac")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetRecordingFlacResponseObject); ok {
+		if err := validResponse.VisitGetRecordingFlacResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// HeadRecordingFlac operation middleware
+func (sh *strictHandler) HeadRecordingFlac(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	var request HeadRecordingFlacRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.HeadRecordingFlac(ctx, request.(HeadRecordingFlacRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "HeadRecordingFlac")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(HeadRecordingFlacResponseObject); ok {
+		if err := validResponse.VisitHeadRecordingFlacResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetRecordingMp3 operation middleware
+func (sh *strictHandler) GetRecordingMp3(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	var request GetRecordingMp3RequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRecordingMp3(ctx, request.(GetRecordingMp3RequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRecordingMp3")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetRecordingMp3ResponseObject); ok {
+		if err := validResponse.VisitGetRecordingMp3Response(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// HeadRecordingMp3 operation middleware
+func (sh *strictHandler) HeadRecordingMp3(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	var request HeadRecordingMp3RequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.HeadRecordingMp3(ctx, request.(HeadRecordingMp3RequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "HeadRecordingMp3")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(HeadRecordingMp3ResponseObject); ok {
+		if err := validResponse.VisitHeadRecordingMp3Response(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetRecordingOgg operation middleware
+func (sh *strictHandler) GetRecordingOgg(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	var request GetRecordingOggRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRecordingOgg(ctx, request.(GetRecordingOggRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRecordingOgg")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetRecordingOggResponseObject); ok {
+		if err := validResponse.VisitGetRecordingOggResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// HeadRecordingOgg operation middleware
+func (sh *strictHandler) HeadRecordingOgg(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
+	var request HeadRecordingOggRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.HeadRecordingOgg(ctx, request.(HeadRecordingOggRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "HeadRecordingOgg")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(HeadRecordingOggResponseObject); ok {
+		if err := validResponse.VisitHeadRecordingOggResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetRecordingAudio operation middleware
 func (sh *strictHandler) GetRecordingAudio(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
 	var request GetRecordingAudioRequestObject
@@ -6025,6 +8594,34 @@ func (sh *strictHandler) HeadRecordingAudio(w http.ResponseWriter, r *http.Reque
 	}
 }
 
+// GetRecordingPeaks operation middleware
+func (sh *strictHandler) GetRecordingPeaks(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, params GetRecordingPeaksParams) {
+	var request GetRecordingPeaksRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRecordingPeaks(ctx, request.(GetRecordingPeaksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRecordingPeaks")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetRecordingPeaksResponseObject); ok {
+		if err := validResponse.VisitGetRecordingPeaksResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetRecordingReceipt operation middleware
 func (sh *strictHandler) GetRecordingReceipt(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID) {
 	var request GetRecordingReceiptRequestObject
@@ -6045,6 +8642,184 @@ func (sh *strictHandler) GetRecordingReceipt(w http.ResponseWriter, r *http.Requ
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetRecordingReceiptResponseObject); ok {
 		if err := validResponse.VisitGetRecordingReceiptResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRenders operation middleware
+func (sh *strictHandler) ListRenders(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, params ListRendersParams) {
+	var request ListRendersRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRenders(ctx, request.(ListRendersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRenders")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListRendersResponseObject); ok {
+		if err := validResponse.VisitListRendersResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RenderRecording operation middleware
+func (sh *strictHandler) RenderRecording(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, params RenderRecordingParams) {
+	var request RenderRecordingRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+	request.Params = params
+
+	var body RenderRecordingJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RenderRecording(ctx, request.(RenderRecordingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RenderRecording")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RenderRecordingResponseObject); ok {
+		if err := validResponse.VisitRenderRecordingResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetRender operation middleware
+func (sh *strictHandler) GetRender(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID) {
+	var request GetRenderRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+	request.RenderID = renderID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRender(ctx, request.(GetRenderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRender")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetRenderResponseObject); ok {
+		if err := validResponse.VisitGetRenderResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetRenderAudio operation middleware
+func (sh *strictHandler) GetRenderAudio(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID) {
+	var request GetRenderAudioRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+	request.RenderID = renderID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRenderAudio(ctx, request.(GetRenderAudioRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRenderAudio")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetRenderAudioResponseObject); ok {
+		if err := validResponse.VisitGetRenderAudioResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// HeadRenderAudio operation middleware
+func (sh *strictHandler) HeadRenderAudio(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID) {
+	var request HeadRenderAudioRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+	request.RenderID = renderID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.HeadRenderAudio(ctx, request.(HeadRenderAudioRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "HeadRenderAudio")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(HeadRenderAudioResponseObject); ok {
+		if err := validResponse.VisitHeadRenderAudioResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetRenderReceipt operation middleware
+func (sh *strictHandler) GetRenderReceipt(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID) {
+	var request GetRenderReceiptRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+	request.RenderID = renderID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRenderReceipt(ctx, request.(GetRenderReceiptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRenderReceipt")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetRenderReceiptResponseObject); ok {
+		if err := validResponse.VisitGetRenderReceiptResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -1,0 +1,115 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"tapedeck/internal/journal"
+	"tapedeck/internal/render"
+	"tapedeck/internal/voice"
+)
+
+// errNoJournal means that there is nothing to make a file of.
+var errNoJournal = errors.New("the journal cannot be read")
+
+// partialExt ends the names of files that are being made. New deletes them.
+const partialExt = ".partial"
+
+// scratch makes a file in the work directory: whole and synced, or not at all.
+func (p *Publisher) scratch(name string, fill func(*os.File) error) (path string, err error) {
+	path = filepath.Join(p.o.WorkDir, name+partialExt)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return "", err
+	}
+	if err = fill(f); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(err, removeIfThere(path))
+	}
+	return path, nil
+}
+
+// tidy removes scratch files that the archive did not take.
+func (p *Publisher) tidy(paths ...string) {
+	for _, path := range paths {
+		if err := removeIfThere(path); err != nil {
+			p.o.Logger.Warn("a file in the work directory is left; the next start deletes it", "path", path, "error", err)
+		}
+	}
+}
+
+// fleeting makes a file that has no name, and vanishes when it is closed. It is
+// returned at its start.
+func (p *Publisher) fleeting(name string, fill func(*os.File) error) (*os.File, error) {
+	f, err := os.CreateTemp(p.o.WorkDir, name+"-*"+partialExt)
+	if err != nil {
+		return nil, err
+	}
+	// Unlinked while open: nobody has to remember to clean up.
+	if err = os.Remove(f.Name()); err == nil {
+		err = fill(f)
+	}
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// layout is how the recording's own file is made.
+func (p *Publisher) layout(rec *voice.Recording) render.Layout {
+	return render.Layout{Stereo: rec.Stereo, MaxLength: rec.MaxLength, EndCause: rec.EndCause, Ended: rec.EndedAt, Software: p.o.Software}
+}
+
+// render writes the WAV of the recording's journal, as far as it goes.
+func (p *Publisher) render(ctx context.Context, rec *voice.Recording, l render.Layout, w io.WriteSeeker) (receipt render.Receipt, err error) {
+	j, err := journal.Open(p.o.Recorder.Path(rec.ID))
+	var corrupt *journal.CorruptError
+	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt) {
+		return receipt, fmt.Errorf("%w: %w", errNoJournal, err)
+	}
+	if err != nil {
+		return receipt, fmt.Errorf("open journal of %s: %w", rec.ID, err)
+	}
+	defer func() { err = errors.Join(err, j.Close()) }()
+	plan, err := render.Make(j, l)
+	if err != nil {
+		return receipt, fmt.Errorf("plan recording %s: %w", rec.ID, err)
+	}
+	if receipt, err = plan.Write(ctx, w); err != nil {
+		return receipt, fmt.Errorf("render recording %s: %w", rec.ID, err)
+	}
+	return receipt, nil
+}
+
+// sign makes the document of a receipt that is stored and served.
+func (p *Publisher) sign(receipt render.Receipt) ([]byte, error) {
+	account, err := json.MarshalIndent(receipt, "", "  ")
+	if err == nil {
+		account, err = p.o.Signer.Sign(account)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sign the receipt of %s: %w", receipt.Recording, err)
+	}
+	return account, nil
+}
+
+func removeIfThere(path string) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
