@@ -1,0 +1,84 @@
+package plc
+
+// Times, as so many parts of a second.
+const (
+	holdFor   = 100 // concealment stays as loud as what was before for 10 ms
+	longest   = 60  // then fades to silence by 60 ms, in units of 1 ms
+	millisec  = 1000
+	overlap   = 2.5 // least overlap with the frame after a loss, ms
+	longLap   = 10  // most, ms
+	lapShare  = 0.4 // of the length of the loss, in between
+	historyMs = 40  // what is looked at
+	windowMs  = 30  // of that, for the prediction
+)
+
+// Concealer follows one stream.
+type Concealer struct {
+	rate     int
+	channels []channel
+	lost     int // frames of concealment in a row, in samples of a channel
+}
+
+// New makes a concealer for interleaved PCM of a sample rate in Hz.
+func New(sampleRate, channels int) *Concealer {
+	c := &Concealer{rate: max(sampleRate, millisec), channels: make([]channel, max(channels, 1))}
+	for i := range c.channels {
+		c.channels[i] = newChannel(c.rate)
+	}
+	return c
+}
+
+// Reset forgets what was heard.
+func (c *Concealer) Reset() {
+	c.lost = 0
+	for i := range c.channels {
+		c.channels[i].reset()
+	}
+}
+
+// Good takes the next frame that was decoded. After a loss it changes the first
+// milliseconds of it: they come out of what was made up.
+func (c *Concealer) Good(pcm []int16) {
+	stride := len(c.channels)
+	if c.lost > 0 {
+		n := min(c.lap(), len(pcm)/stride)
+		for i := range c.channels {
+			c.channels[i].blend(pcm[i:], stride, n)
+		}
+		c.lost = 0
+	}
+	for i := range c.channels {
+		c.channels[i].keep(pcm[min(i, len(pcm)):], stride)
+	}
+}
+
+// Conceal fills dst with what may have followed.
+func (c *Concealer) Conceal(dst []int16) {
+	stride := len(c.channels)
+	for i := range c.channels {
+		ch := &c.channels[i]
+		if c.lost == 0 {
+			ch.analyse(c.rate)
+		}
+		ch.next.fill(dst[min(i, len(dst)):], stride)
+		ch.keep(dst[min(i, len(dst)):], stride)
+	}
+	c.lost += len(dst) / stride
+}
+
+// Ahead fills dst with how the concealment under way would go on, and goes on
+// nowhere. Of one channel only.
+func (c *Concealer) Ahead(dst []int16) {
+	ahead := c.channels[0].next
+	ahead.fill(dst, 1)
+}
+
+// lap is how long a frame overlaps what was made up before it.
+func (c *Concealer) lap() int {
+	lost := float64(c.lost) * millisec / float64(c.rate)
+	ms := min(overlap+lapShare*lost, longLap)
+	if lost >= longest {
+		ms = overlap // out of silence
+	}
+	return int(ms * float64(c.rate) / millisec)
+}
