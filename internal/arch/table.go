@@ -59,11 +59,12 @@ func formats() []Package {
 	return []Package{
 		// codec chooses among its own sub-packages; they do not know it, so
 		// that there is no cycle.
-		{Path: "codec", Floor: Formats, Imports: []string{"codec/g711", "codec/g722", "codec/l16", "codec/cn", "codec/opus", "native"}, Does: "decoders and encoders by SDP name"},
+		{Path: "codec", Floor: Formats, Imports: []string{"codec/g711", "codec/g722", "codec/l16", "codec/cn", "codec/plc", "codec/opus", "native"}, Does: "decoders and encoders by SDP name"},
 		{Path: "codec/g711", Floor: Formats, Does: "µ-law and A-law"},
 		{Path: "codec/g722", Floor: Formats, Does: "G.722: two sub-bands of ADPCM, bit by bit as the standard"},
 		{Path: "codec/l16", Floor: Formats, Does: "uncompressed samples in network byte order"},
 		{Path: "codec/opus", Floor: Formats, Imports: []string{"native"}, Does: "Opus by libopus, or in Go without it"},
+		{Path: "codec/plc", Floor: Formats, Does: "what may have been in lost packets, for 60 ms"},
 		{Path: "codec/cn", Floor: Formats, Does: "comfort noise as a packet describes it"},
 		{Path: "rtp", Floor: Formats, Does: "RTP and RTCP parsed once: extended numbers, source latch, verdicts, statistics"},
 		{Path: "jitter", Floor: Formats, Does: "a time-based jitter buffer for who must listen live"},

@@ -52,13 +52,13 @@ type Encoder interface {
 func NewDecoder(i Info) (Decoder, error) {
 	switch {
 	case i.Is(PCMU):
-		return &stateless{decode: g711.DecodeMu, bytes: 1}, nil
+		return newSteady(i, density{1, 1}, g711.DecodeMu), nil
 	case i.Is(PCMA):
-		return &stateless{decode: g711.DecodeA, bytes: 1}, nil
+		return newSteady(i, density{1, 1}, g711.DecodeA), nil
 	case i.Is(G722):
-		return &wideband{g722.NewDecoder(g722.Mode64)}, nil
+		return newWideband(i), nil
 	case i.Is(L16):
-		return &stateless{decode: l16.Decode, bytes: l16.Bytes}, nil
+		return newSteady(i, density{1, l16.Bytes}, l16.Decode), nil
 	case i.Is(Opus):
 		return newOpusDecoder(i)
 	}
@@ -74,13 +74,13 @@ func NewEncoder(i Info) (Encoder, error) { return NewEncoderFor(i, "") }
 func NewEncoderFor(i Info, fmtp string) (Encoder, error) {
 	switch {
 	case i.Is(PCMU):
-		return samples{encode: g711.EncodeMu, bytes: 1}, nil
+		return steadyEncoder{density{1, 1}, g711.EncodeMu}, nil
 	case i.Is(PCMA):
-		return samples{encode: g711.EncodeA, bytes: 1}, nil
+		return steadyEncoder{density{1, 1}, g711.EncodeA}, nil
 	case i.Is(G722):
-		return twoInOne{g722.NewEncoder()}, nil
+		return steadyEncoder{density{2, 1}, g722.NewEncoder().Encode}, nil
 	case i.Is(L16):
-		return samples{encode: l16.Encode, bytes: l16.Bytes}, nil
+		return steadyEncoder{density{1, l16.Bytes}, l16.Encode}, nil
 	case i.Is(Opus):
 		return newOpusEncoder(i, fmtp)
 	}
@@ -91,65 +91,4 @@ func NewEncoderFor(i Info, fmtp string) (Encoder, error) {
 // that is not.
 func Encodable(i Info) bool {
 	return i.Is(PCMU) || i.Is(PCMA) || i.Is(G722) || i.Is(L16) || i.Is(Opus) && opus.Available(opus.Options{}) == nil
-}
-
-// stateless decodes formats in which a value is so many bytes, whatever came
-// before them. Lost frames are silence.
-type stateless struct {
-	decode func(dst []int16, src []byte)
-	bytes  int
-}
-
-func (s *stateless) Decode(dst []int16, payload []byte) (int, error) {
-	n := len(payload) / s.bytes
-	if len(dst) < n {
-		return 0, ErrShortBuffer
-	}
-	s.decode(dst[:n], payload[:n*s.bytes])
-	return n, nil
-}
-
-func (s *stateless) Conceal(dst []int16) { clear(dst) }
-func (s *stateless) Reset()              {}
-
-// samples encodes formats in which a value is so many bytes, with no state.
-type samples struct {
-	encode func(dst []byte, src []int16)
-	bytes  int
-}
-
-func (s samples) Encode(dst []byte, pcm []int16) (int, error) {
-	n := len(pcm) * s.bytes
-	if len(dst) < n {
-		return 0, ErrShortBuffer
-	}
-	s.encode(dst[:n], pcm)
-	return n, nil
-}
-
-// wideband decodes G.722. Lost frames are silence.
-type wideband struct{ d *g722.Decoder }
-
-func (w *wideband) Decode(dst []int16, payload []byte) (int, error) {
-	n := 2 * len(payload)
-	if len(dst) < n {
-		return 0, ErrShortBuffer
-	}
-	w.d.Decode(dst[:n], payload)
-	return n, nil
-}
-
-func (w *wideband) Conceal(dst []int16) { clear(dst) }
-func (w *wideband) Reset()              { w.d.Reset() }
-
-// twoInOne encodes G.722: a byte for two samples.
-type twoInOne struct{ e *g722.Encoder }
-
-func (e twoInOne) Encode(dst []byte, pcm []int16) (int, error) {
-	n := len(pcm) / 2
-	if len(dst) < n {
-		return 0, ErrShortBuffer
-	}
-	e.e.Encode(dst[:n], pcm)
-	return n, nil
 }

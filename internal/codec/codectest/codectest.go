@@ -36,6 +36,7 @@ func Run(t *testing.T, o Options) {
 	t.Run("tone survives", func(t *testing.T) { tone(t, o) })
 	t.Run("short buffers are refused", func(t *testing.T) { short(t, o) })
 	t.Run("nothing is allocated per frame", func(t *testing.T) { allocations(t, o) })
+	t.Run("losses are concealed", func(t *testing.T) { losses(t, o) })
 }
 
 func tone(t *testing.T, o Options) {

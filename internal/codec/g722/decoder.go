@@ -10,13 +10,13 @@ const (
 	Mode48 Mode = 6 // 48 kbit/s, the lowest two bits are not audio
 )
 
-// Decoder turns bytes into PCM. It belongs to one stream.
+// Decoder turns bytes into PCM. It belongs to one stream. When bytes are lost, go on
+// with the next ones: the predictors forget what they missed within some tens of
+// milliseconds.
 type Decoder struct {
-	mode     Mode
-	bands    both
-	filter   synthesis
-	analysis analysis // of what is made up for lost bytes
-	ahead    int      // samples of it that the analysis holds
+	mode   Mode
+	bands  both
+	filter synthesis
 }
 
 // NewDecoder makes a decoder.
@@ -31,7 +31,6 @@ func (d *Decoder) Reset() { *d = Decoder{mode: d.mode, bands: fresh()} }
 
 // Decode writes two samples for each byte to dst, which must be long enough.
 func (d *Decoder) Decode(dst []int16, src []byte) {
-	d.ahead = 0
 	for len(src) > 0 {
 		n := min(len(src), block)
 		for i, b := range src[:n] {
@@ -63,29 +62,3 @@ func (d *Decoder) split(b int32) (low, high int32) {
 // Delay is how many samples later than the input of an encoder the output of a
 // decoder is: both filters together.
 const Delay = 22
-
-// Follow takes what was made up in place of lost bytes, so that the predictors
-// and filters stay near to where those of the sender are. Decode gives the n-th
-// sample when the encoder has n+Delay, so after the made-up sound of a loss it
-// takes Delay samples more, of how that sound would go on.
-func (d *Decoder) Follow(pcm []int16) {
-	if n := min(len(pcm), Delay-d.ahead); n > 0 {
-		d.analysis.prime(pcm[:n])
-		d.ahead += n
-		pcm = pcm[n:]
-	}
-	for len(pcm) >= 2 {
-		n := min(len(pcm)/2, block)
-		d.analysis.put(pcm[:2*n])
-		for i := range n {
-			low, high := d.analysis.at(i)
-			code := d.bands.encode(low, high)
-			low, high = d.split(int32(code))
-			d.filter.put(i, low, high)
-		}
-		var unheard [2 * block]int16
-		d.filter.run(unheard[:2*n])
-		d.analysis.done(n)
-		pcm = pcm[2*n:]
-	}
-}

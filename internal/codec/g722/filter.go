@@ -38,14 +38,6 @@ type analysis struct {
 	pcm [2*reach + 2*block]int32 // the past first
 }
 
-// prime takes samples, 2*reach at most, that make no value yet.
-func (f *analysis) prime(pcm []int16) {
-	copy(f.pcm[:2*reach], f.pcm[len(pcm):2*reach])
-	for i, v := range pcm {
-		f.pcm[2*reach-len(pcm)+i] = int32(v)
-	}
-}
-
 // put takes the samples of a block.
 func (f *analysis) put(pcm []int16) {
 	for i, v := range pcm {

@@ -137,47 +137,11 @@ func TestQuality(t *testing.T) {
 	}
 }
 
-// TestFollow: after a loss in which the decoder was told what was missing, it is
-// on its way at once; one that stood still is not.
-func TestFollow(t *testing.T) {
-	code := file(t, "input.g722")[:6000]
-	want := decode(g722.Mode64, code)
-	const frame = 320
-	distance := func(lost int, follow bool) float64 {
-		d := g722.NewDecoder(g722.Mode64)
-		out := make([]int16, len(want))
-		d.Decode(out[:2*lost], code[:lost])
-		if follow {
-			// The perfect concealment: what was lost.
-			d.Follow(want[2*lost : 2*lost+frame])
-			d.Follow(want[2*lost+frame : 2*lost+frame+g722.Delay])
-		}
-		d.Decode(out[2*lost+frame:], code[lost+frame/2:])
-		sum := 0.0
-		for i := 2*lost + frame; i < 2*lost+3*frame; i++ {
-			v := float64(out[i]) - float64(want[i])
-			sum += v * v
-		}
-		return sum
-	}
-	var with, without float64
-	for lost := 500; lost < 5000; lost += 160 {
-		with += distance(lost, true)
-		without += distance(lost, false)
-	}
-	if gain := 10 * math.Log10(without/with); gain < 10 {
-		t.Errorf("following brings %.1f dB", gain)
-	} else {
-		t.Logf("following brings %.1f dB", gain)
-	}
-}
-
 func TestReset(t *testing.T) {
 	code := file(t, "wild.g722")
 	d := g722.NewDecoder(g722.Mode64)
 	first, second := make([]int16, 2*len(code)), make([]int16, 2*len(code))
 	d.Decode(first, code)
-	d.Follow(first)
 	d.Reset()
 	d.Decode(second, code)
 	if !slices.Equal(first, second) {
@@ -191,7 +155,6 @@ func TestNothingIsAllocated(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		e.Encode(code, samples)
 		d.Decode(samples, code)
-		d.Follow(samples)
 	}); n != 0 {
 		t.Errorf("%v allocations per frame", n)
 	}
@@ -213,8 +176,6 @@ func FuzzDecode(f *testing.F) {
 		if !slices.Equal(whole, parts) {
 			t.Fatal("cut, it is another stream")
 		}
-		d.Follow(whole)
-		d.Decode(parts, code)
 	})
 }
 

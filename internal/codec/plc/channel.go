@@ -89,8 +89,8 @@ func (c *channel) analyse(rate int) {
 	}
 	copy(s.past[:], c.recent[len(c.recent)-s.order:])
 
-	likeness := 0.0
-	s.period, likeness = c.pitch(rate)
+	period, likeness := c.pitch(rate)
+	s.period = period
 	s.periods = min(3, len(s.residual)/s.period)
 	voiced := min(max((likeness-0.3)/0.4, 0), 1)
 	s.voiced = float32(voiced)

@@ -6,8 +6,8 @@ const (
 	longest   = 60  // then fades to silence by 60 ms, in units of 1 ms
 	millisec  = 1000
 	overlap   = 2.5 // least overlap with the frame after a loss, ms
-	longLap   = 10  // most, ms
-	lapShare  = 0.4 // of the length of the loss, in between
+	longLap   = 5   // most, ms: what was heard counts more than what was made up
+	lapShare  = 0.1 // of the length of the loss, in between
 	historyMs = 40  // what is looked at
 	windowMs  = 30  // of that, for the prediction
 )
@@ -64,13 +64,6 @@ func (c *Concealer) Conceal(dst []int16) {
 		ch.keep(dst[min(i, len(dst)):], stride)
 	}
 	c.lost += len(dst) / stride
-}
-
-// Ahead fills dst with how the concealment under way would go on, and goes on
-// nowhere. Of one channel only.
-func (c *Concealer) Ahead(dst []int16) {
-	ahead := c.channels[0].next
-	ahead.fill(dst, 1)
 }
 
 // lap is how long a frame overlaps what was made up before it.
