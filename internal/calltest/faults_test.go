@@ -13,11 +13,12 @@ import (
 
 // account is what these tests read of a receipt.
 type account struct {
-	Complete   bool
-	EndCause   string
-	DurationMs int64
-	Samples    int64
-	Gaps       []struct {
+	Complete     bool
+	DigitsMasked bool
+	EndCause     string
+	DurationMs   int64
+	Samples      int64
+	Gaps         []struct {
 		StartMs, EndMs int64
 		Lost           int
 		Tail           bool
