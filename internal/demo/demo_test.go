@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"tapedeck/internal/client"
+	"tapedeck/internal/render"
 	"tapedeck/internal/testkit"
+	"tapedeck/internal/verify"
 )
 
 // TestRun is the whole main job, as the command does it.
@@ -28,12 +30,12 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{r.Path, r.ReceiptPath, picture} {
+	for _, path := range []string{r.Path, r.ReceiptPath, r.KeyPath, picture} {
 		if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	for _, word := range []string{r.Path, "correlation with what was said 1.0000", "complete, ended by call-ended"} {
+	for _, word := range []string{r.Path, "correlation with what was said 1.0000", "complete, ended by call-ended", "file and receipt are as key", "recording verify --key " + r.KeyPath} {
 		if !strings.Contains(out.String(), word) {
 			t.Errorf("the report does not say %q", word)
 		}
@@ -58,6 +60,7 @@ func TestJudgeFindsEveryFault(t *testing.T) {
 		r := &Result{Length: time.Second, Shortest: time.Second, Longest: time.Second, Hash: "h"}
 		r.Recording.SHA256, r.Receipt.File.SHA256, r.Receipt.Complete = "h", "h", true
 		r.Receipt.Tracks = []client.TrackReceipt{{Received: 50}, {Received: 50}}
+		r.Proof = &verify.Report{Verified: true}
 		for i := range r.Sides {
 			r.Sides[i].Correlation, r.Sides[i].CrossTalk = 1, math.Inf(-1)
 		}
@@ -75,6 +78,7 @@ func TestJudgeFindsEveryFault(t *testing.T) {
 		"970ms long":              func(r *Result) { r.Length = 970 * time.Millisecond },
 		"6s after the hangup":     func(r *Result) { r.AvailableAfter = 6 * time.Second },
 		"not the one of the rece": func(r *Result) { r.Hash = "x" },
+		"not verified: SHA-256":   func(r *Result) { r.Proof = &verify.Report{Findings: []render.Finding{{What: render.FindHash}}} },
 		"not complete":            func(r *Result) { r.Receipt.Complete = false },
 		"knows of 1 tracks":       func(r *Result) { r.Receipt.Tracks = r.Receipt.Tracks[1:] },
 		"lost 1 of 51":            func(r *Result) { r.Receipt.Tracks[0].Lost = 1 },

@@ -10,6 +10,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"tapedeck/internal/callgen"
+	"tapedeck/internal/keys"
+	"tapedeck/internal/verify"
 	"tapedeck/internal/voice"
 )
 
@@ -178,5 +180,23 @@ func (s *stage) fetch(ctx context.Context, r *Result) (err error) {
 	if s.o.Data != "" || s.o.Keep {
 		r.Data = s.dir
 	}
+	if err := s.prove(ctx, r); err != nil {
+		return err
+	}
 	return r.measure()
+}
+
+// prove verifies what was fetched as its receiver would, and keeps the public
+// key beside it: the server's directory may be gone soon.
+func (s *stage) prove(ctx context.Context, r *Result) error {
+	key, err := keys.Load(s.dir)
+	if err != nil {
+		return err
+	}
+	r.KeyPath = filepath.Join(s.results, string(s.recording)+".key.pub")
+	if err := os.WriteFile(r.KeyPath, []byte(key.Public().PEM()), 0o600); err != nil {
+		return err
+	}
+	r.Proof, err = verify.Run(ctx, verify.Options{File: r.Path, Receipt: r.ReceiptPath, Key: key.Public()})
+	return err
 }

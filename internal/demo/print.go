@@ -32,6 +32,12 @@ func (r *Result) Print(w io.Writer) {
 		complete = "NOT complete"
 	}
 	line("", "%s, ended by %s, SHA-256 %s…; %s", complete, r.Receipt.EndCause, r.Hash[:16], r.ReceiptPath)
+	proof := "NOT verified: " + strings.Join(r.Proof.Faults(), ", ")
+	if r.Proof.Verified {
+		proof = fmt.Sprintf("file and receipt are as key %s signed them", r.Proof.KeyID)
+	}
+	line("verified", "%s", proof)
+	line("", "again: tapedeck recording verify --key %s %s %s", r.KeyPath, r.Path, r.ReceiptPath)
 	if r.Data != "" {
 		line("data", "%s", r.Data)
 	}

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"time"
 
 	"tapedeck/internal/audio"
 	"tapedeck/internal/audio/compare"
 	"tapedeck/internal/client"
 	"tapedeck/internal/server"
+	"tapedeck/internal/verify"
 	"tapedeck/internal/wav"
 )
 
@@ -41,9 +43,11 @@ type Result struct {
 	Ready        server.Ready
 	Path         string // of the recording
 	ReceiptPath  string
+	KeyPath      string // of the public key that receipts are verified with
 	Data         string // of the server, when it was kept
 	Recording    client.Recording
 	Receipt      client.Receipt
+	Proof        *verify.Report
 
 	AvailableAfter    time.Duration // from the hangup
 	Shortest, Longest time.Duration // from the command to record to the hangup: between these
@@ -115,6 +119,7 @@ func (r *Result) Judge() error {
 		"the file is %s long, the call was recorded for %s to %s", r.Length, r.Shortest, r.Longest)
 	fault(r.AvailableAfter > maxAvailable, "the file was there %s after the hangup, %s is allowed", r.AvailableAfter, maxAvailable)
 	fault(r.Hash != r.Recording.SHA256 || r.Hash != r.Receipt.File.SHA256, "the file is not the one of the receipt: its hash is %s", r.Hash)
+	fault(!r.Proof.Verified, "the file and its receipt are not verified: %s", strings.Join(r.Proof.Faults(), ", "))
 	fault(!r.Receipt.Complete, "the receipt says that the recording is not complete")
 	fault(len(r.Receipt.Tracks) < 2, "the receipt knows of %d tracks, two are needed", len(r.Receipt.Tracks))
 	for _, t := range r.Receipt.Tracks {
