@@ -70,7 +70,7 @@ func (c *Client) Download(ctx context.Context, d Download) (Downloaded, error) {
 		final := errors.Is(err, errHere)
 		if errors.As(err, &refused) {
 			final = refused.Status < http.StatusBadGateway || refused.Status > http.StatusGatewayTimeout
-			if refused.Code == notReady {
+			if refused.Code == voice.CodeNotReady {
 				failed = 0 // it is being made, however long that takes
 			}
 		}
@@ -85,9 +85,6 @@ func (c *Client) Download(ctx context.Context, d Download) (Downloaded, error) {
 	}
 	return f.finish()
 }
-
-// notReady is the code of an answer about a file that is being made.
-const notReady voice.Code = "not_ready"
 
 // errHere marks faults of this machine: trying again does not help.
 var errHere = errors.New("the file cannot be written")

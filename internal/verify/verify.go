@@ -13,6 +13,7 @@ import (
 
 	"tapedeck/internal/receipt"
 	"tapedeck/internal/render"
+	"tapedeck/internal/voice"
 )
 
 // maxReceipt bounds what is read of a receipt into memory.
@@ -70,7 +71,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return r, nil
 	}
 	r.Receipt, r.Summary = content, Summary(content)
-	if err := r.file(p, o.File, content, data); err != nil {
+	if err := r.file(p, o.File, content); err != nil {
 		return nil, err
 	}
 	if o.Journal != "" {
@@ -148,22 +149,14 @@ func decode(document []byte) *render.Receipt {
 }
 
 // file compares the audio.
-func (r *Report) file(p *progress, path string, content *render.Receipt, data []byte) error {
+func (r *Report) file(p *progress, path string, content *render.Receipt) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("open the recording: %w", err)
 	}
 	defer f.Close() // nothing was written
-	var format struct {
-		File struct {
-			Format string `json:"format"`
-		} `json:"file"`
-	}
-	if err := json.Unmarshal(data, &format); err != nil {
-		return fmt.Errorf("read the receipt: %w", err)
-	}
-	if other := format.File.Format; other != "" && other != "wav" {
-		return r.other(p.reader(f), path, other, content)
+	if other := content.File.Format; other != "" && other != voice.FormatWAV {
+		return r.other(p.reader(f), path, content)
 	}
 	start := &head{r: p.reader(f)}
 	findings, err := render.Compare(start, content)
@@ -180,13 +173,13 @@ func (r *Report) file(p *progress, path string, content *render.Receipt, data []
 }
 
 // other compares a file that is no WAV file: its bytes as a whole.
-func (r *Report) other(f io.Reader, path, format string, content *render.Receipt) error {
+func (r *Report) other(f io.Reader, path string, content *render.Receipt) error {
 	size, sum, err := digest(f)
 	if err != nil {
 		return fmt.Errorf("read the recording %s: %w", path, err)
 	}
 	r.Findings = append(r.Findings,
-		render.Finding{What: render.FindFormat, Agree: true, Says: format + ", compared as a whole"},
+		render.Finding{What: render.FindFormat, Agree: true, Says: string(content.File.Format) + ", compared as a whole"},
 		compare(render.FindSize, fmt.Sprintf("%d bytes", content.File.Size), fmt.Sprintf("%d bytes", size)),
 		compare(render.FindHash, content.File.SHA256, sum))
 	return nil

@@ -175,7 +175,7 @@ func TestFileChanged(t *testing.T) {
 		e.wav[i] ^= 1
 		r := &Report{}
 		p := &progress{ended: t.Context().Err}
-		if err := r.file(p, testkit.WriteFile(t, e.dir, "a.wav", string(e.wav)), &e.content, e.receipt); err != nil {
+		if err := r.file(p, testkit.WriteFile(t, e.dir, "a.wav", string(e.wav)), &e.content); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Contains(r.Faults(), render.FindHash) {
@@ -251,10 +251,8 @@ func TestOtherFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := struct {
-		render.Receipt
-		File map[string]any `json:"file"`
-	}{e.content, map[string]any{"size": len(song), "sha256": sum, "format": "ogg"}}
+	own := e.content
+	own.File = render.FileDigest{Format: voice.FormatOgg, Size: int64(len(song)), SHA256: sum}
 	signed := e.sign(t, own)
 	if r := e.run(t, song, signed, nil); !r.Verified {
 		t.Errorf("not verified:\n%s", printed(t, r))
