@@ -244,11 +244,13 @@ func (v *voiced) bridge(next *pending) {
 		return
 	}
 	n := min(gap, v.samplesOf(maxConcealed)-v.madeUp)
-	if frames := lost * v.was.length; gap > frames+v.was.length/2 {
-		n = min(n, frames) // lost, and silent besides
+	frames := lost * v.was.length
+	hushed := gap > frames+v.was.length/2 // lost, and silent besides
+	if hushed {
+		n = min(n, frames)
 	}
 	v.owed = 0
-	if _, ok := v.dec.(codec.Recoverer); ok && next.stream == v.was.stream && next.format != nil && next.format.info == v.was.format.info {
+	if _, ok := v.dec.(codec.Recoverer); ok && !hushed && next.stream == v.was.stream && next.format != nil && next.format.info == v.was.format.info {
 		v.owed = min(gap, v.was.length)
 		n = min(n, gap-v.owed)
 	}

@@ -159,19 +159,28 @@ func (d *Decoder) Conceal(dst []int16) {
 	d.concealed += len(dst) / d.channels
 }
 
-// concealNative asks libopus, which conceals in steps of 2.5 ms; what is beyond
-// the length asked for begins the next concealment.
+// concealNative asks libopus, which conceals whole steps of 2.5 ms; what is beyond
+// the length asked for begins the next concealment. As much as possible is asked
+// for at once: libopus takes each call for a frame that was lost, and fades.
 func (d *Decoder) concealNative(dst []int16) {
 	for len(dst) > 0 {
-		if len(d.spare) == 0 {
-			if n, err := d.call(nil, d.piece, false); err != nil || n*d.channels != len(d.piece) {
-				clear(dst)
-				return
-			}
-			d.spare = d.piece
+		if n := copy(dst, d.spare); n > 0 {
+			dst, d.spare = dst[n:], d.spare[n:]
+			continue
 		}
-		n := copy(dst, d.spare)
-		dst, d.spare = dst[n:], d.spare[n:]
+		into := d.piece
+		if whole := len(dst) / len(d.piece) * len(d.piece); whole > 0 {
+			into = dst[:whole]
+		}
+		if n, err := d.call(nil, into, false); err != nil || n*d.channels != len(into) {
+			clear(dst)
+			return
+		}
+		if len(into) <= len(dst) && &into[0] == &dst[0] {
+			dst = dst[len(into):]
+			continue
+		}
+		d.spare = into
 	}
 }
 
