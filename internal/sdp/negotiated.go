@@ -133,6 +133,9 @@ type Options struct {
 	// Codecs we can decode and encode, in the order of preference. telephone-event
 	// belongs to the list when it is wanted.
 	Codecs []codec.Info
+	// Accepts are formats that we answer with when the peer offers them, and never
+	// offer: comfort noise.
+	Accepts []codec.Info
 	// Ptime is the packet time we ask for; 0 means 20 ms.
 	Ptime time.Duration
 }

@@ -311,6 +311,16 @@ func hasAudio(codecs []Codec) bool {
 	return slices.ContainsFunc(codecs, func(c Codec) bool { return c.Audio() })
 }
 
+// known finds the format of ours that is meant.
+func (n *Negotiator) known(r rtpmap) (codec.Info, bool) {
+	for _, list := range [][]codec.Info{n.codecs, n.o.Accepts} {
+		if at := slices.IndexFunc(list, func(i codec.Info) bool { return r.is(i) }); at >= 0 {
+			return list[at], true
+		}
+	}
+	return codec.Info{}, false
+}
+
 // common lists the codecs of an offer that we have, with the offer's payload types and
 // in its order (RFC 3264 §6.1: RECOMMENDED both), preferred ones first.
 func (n *Negotiator) common(m *media) []Codec {
@@ -324,11 +334,11 @@ func (n *Negotiator) common(m *media) []Codec {
 		if !ok {
 			continue
 		}
-		at := slices.IndexFunc(n.codecs, func(i codec.Info) bool { return r.is(i) })
-		if at < 0 || slices.ContainsFunc(out, func(c Codec) bool { return c.Info == n.codecs[at] }) {
+		i, ok := n.known(r)
+		if !ok || slices.ContainsFunc(out, func(c Codec) bool { return c.Info == i }) {
 			continue
 		}
-		out = append(out, Codec{Info: n.codecs[at], PT: pt, Fmtp: m.fmtp[pt]})
+		out = append(out, Codec{Info: i, PT: pt, Fmtp: m.fmtp[pt]})
 	}
 	slices.SortStableFunc(out, func(a, b Codec) int { return n.rank(a.Info) - n.rank(b.Info) })
 	return out

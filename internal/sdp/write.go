@@ -88,17 +88,30 @@ func (n *Negotiator) stream(proto string, codecs []Codec, d Direction, mux bool)
 			value += "/" + strconv.Itoa(c.Channels)
 		}
 		m.Attributes = append(m.Attributes, pion.Attribute{Key: "rtpmap", Value: value})
-		if c.Is(codec.Event) {
-			// RFC 4733 §2.4.1: the sixteen DTMF events.
-			m.Attributes = append(m.Attributes, pion.Attribute{Key: "fmtp", Value: pt + " 0-15"})
+		if p := parameters(c.Info); p != "" {
+			m.Attributes = append(m.Attributes, pion.Attribute{Key: "fmtp", Value: pt + " " + p})
 		}
 	}
 	m.Attributes = append(m.Attributes, pion.Attribute{Key: "ptime", Value: strconv.FormatInt(n.o.Ptime.Milliseconds(), 10)})
+	m.Attributes = append(m.Attributes, pion.Attribute{Key: "maxptime", Value: strconv.FormatInt(maxPtime.Milliseconds(), 10)})
 	if mux {
 		m.Attributes = append(m.Attributes, pion.Attribute{Key: "rtcp-mux"}) // RFC 5761 §5.1.1
 	}
 	m.Attributes = append(m.Attributes, pion.Attribute{Key: d.String()})
 	return m
+}
+
+// parameters are what we say of a format that we receive.
+func parameters(i codec.Info) string {
+	switch {
+	case i.Is(codec.Event):
+		return "0-15" // RFC 4733 §2.4.1: the sixteen DTMF events
+	case i.Is(codec.Opus):
+		// RFC 7587 §6.1: we have use for redundancy and for the full band, and hear
+		// one channel.
+		return "maxplaybackrate=48000;stereo=0;useinbandfec=1"
+	}
+	return ""
 }
 
 // summary says what an offer holds, for an error message.

@@ -24,6 +24,7 @@ func (m *Manager) Incoming(d *sip.Dialog, channel voice.Channel) error {
 		From: caller(r), To: called, Type: kindOf(caller(r)),
 		Direction: voice.Incoming, Status: voice.CallStarting, UserAgent: r.UserAgent,
 		RingTimeout: channel.Inbound.RingTime(),
+		MaxDuration: defaultBridgeMaxDuration, // a call that it is bridged with may last as long
 	}
 	m.start(channel, func(s *session) {
 		call.ID = voice.CallID(s.newID())
@@ -138,6 +139,7 @@ func (s *session) answer(l *leg) error {
 	}
 	s.clock.drop(l.ring)
 	l.ring = nil
+	s.limitDuration(l)
 	s.move(l, voice.CallOngoing)
 	s.begin(l, atAnswer)
 	return nil

@@ -115,7 +115,7 @@ func (s *session) openMedia(l *leg, near *leg) error {
 		return err
 	}
 	l.media = m
-	l.offer = sdp.New(sdp.Options{Addr: m.Addr(), Codecs: s.codecsOf()})
+	l.offer = sdp.New(sdp.Options{Addr: m.Addr(), Codecs: s.codecsOf(), Accepts: noises()})
 	return nil
 }
 

@@ -31,7 +31,7 @@ type Options struct {
 	// Wake tells the job runner that a job was stored. Nil = nobody to tell.
 	Wake func()
 
-	Codecs       []codec.Info  // what the server speaks, best first; empty = PCMU, PCMA, telephone-event
+	Codecs       []codec.Info  // what the server speaks, best first; empty = opus, G722, PCMU, PCMA as far as they can be encoded, telephone-event
 	MaxRecording time.Duration // cap of every recording's length; 0 = 4 h
 	MediaTimeout time.Duration // a party without media for so long is hung up; 0 = never
 	MaxSessions  int           // more at once are refused; 0 = no limit
@@ -81,13 +81,7 @@ func New(o Options) (*Manager, error) {
 		o.MaxRecording = 4 * time.Hour
 	}
 	if len(o.Codecs) == 0 {
-		for _, name := range []string{"PCMU", "PCMA", "telephone-event"} {
-			info, ok := codec.Lookup(name, 8000)
-			if !ok {
-				return nil, errors.New("session: codec " + name + " is missing")
-			}
-			o.Codecs = append(o.Codecs, info)
-		}
+		o.Codecs = codecsNamed([]string{codec.Opus, codec.G722, codec.PCMU, codec.PCMA})
 	}
 	m := &Manager{
 		o: o, log: o.Logger,

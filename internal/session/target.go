@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strings"
 
 	"tapedeck/internal/codec"
@@ -75,28 +76,49 @@ func kindOf(address string) voice.CallType {
 }
 
 // codecsOf are the codecs that the session's legs may use: the channel's in
-// its order, as far as the server has them, and telephone-event always.
+// its order, as far as they can be encoded here, and telephone-event always.
 func (s *session) codecsOf() []codec.Info {
-	if len(s.channel.Codecs) == 0 {
-		return s.m.o.Codecs
+	if out := codecsNamed(s.channel.Codecs); len(out) > 0 {
+		return out
 	}
+	return s.m.o.Codecs
+}
+
+// codecsNamed are the formats of codecs by name, with the telephone-events of
+// their clocks. What cannot be encoded on this machine is left out: a bridge
+// could not speak it to the other side. L16 comes with two rates.
+func codecsNamed(names []string) []codec.Info {
 	var out []codec.Info
-	for _, name := range s.channel.Codecs {
-		for _, c := range s.m.o.Codecs {
-			if strings.EqualFold(c.Name, name) {
-				out = append(out, c)
+	for _, name := range names {
+		clocks := []int{0}
+		if strings.EqualFold(name, codec.L16) {
+			clocks = []int{16000, 8000}
+		}
+		for _, clock := range clocks {
+			if info, ok := codec.Lookup(name, clock); ok && info.Audio() && codec.Encodable(info) {
+				out = append(out, info)
 			}
 		}
 	}
 	if len(out) == 0 {
-		return s.m.o.Codecs
+		return nil
 	}
-	for _, c := range s.m.o.Codecs {
-		if c.Name == "telephone-event" {
-			out = append(out, c)
+	clocks := []int{8000}
+	if slices.ContainsFunc(out, func(i codec.Info) bool { return i.Is(codec.Opus) }) {
+		clocks = append(clocks, 48000) // RFC 4733 §2.1: events have the clock of the audio
+	}
+	for _, clock := range clocks {
+		if event, ok := codec.Lookup(codec.Event, clock); ok {
+			out = append(out, event)
 		}
 	}
 	return out
+}
+
+// noises are accepted from a peer that offers them, and never offered.
+func noises() []codec.Info {
+	noise, _ := codec.Lookup(codec.CN, 8000)
+	return []codec.Info{noise}
 }
 
 // fileRate is the sample rate of a recording of the session, in Hz: the highest

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Codecs lists the codecs that a channel may name.
-func Codecs() []string { return []string{"opus", "G722", "PCMU", "PCMA"} }
+// Codecs lists the codecs that a channel may name. L16 is used only where it is
+// named: it takes four times the room of G.711.
+func Codecs() []string { return []string{"opus", "G722", "PCMU", "PCMA", "L16"} }
 
 // Faults returns what is wrong with a channel, by member as the API names it;
 // nil when nothing is.

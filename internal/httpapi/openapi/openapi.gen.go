@@ -723,7 +723,7 @@ type ChannelPage struct {
 	Results       []Channel `json:"results"`
 }
 
-// Codecs Preference order; empty is the server's. Those that the server does not speak are left out of its offers
+// Codecs Preference order; empty is opus, G722, PCMU, PCMA. Those that the server cannot encode (opus without libopus) are left out of its offers. L16 is used only where it is named
 type Codecs = []string
 
 // Conditions All must hold for the command to run; of what was never gathered only ne and != hold
@@ -756,7 +756,7 @@ type CreateCall struct {
 
 // CreateChannel defines model for CreateChannel.
 type CreateChannel struct {
-	// Codecs Preference order; empty is the server's. Those that the server does not speak are left out of its offers
+	// Codecs Preference order; empty is opus, G722, PCMU, PCMA. Those that the server cannot encode (opus without libopus) are left out of its offers. L16 is used only where it is named
 	Codecs *Codecs `json:"codecs,omitempty"`
 
 	// Inbound Who may call the channel, and what happens then
@@ -920,7 +920,7 @@ type PatchCallRecordingStatus string
 
 // PatchChannel defines model for PatchChannel.
 type PatchChannel struct {
-	// Codecs Preference order; empty is the server's. Those that the server does not speak are left out of its offers
+	// Codecs Preference order; empty is opus, G722, PCMU, PCMA. Those that the server cannot encode (opus without libopus) are left out of its offers. L16 is used only where it is named
 	Codecs *Codecs `json:"codecs,omitempty"`
 
 	// Inbound Who may call the channel, and what happens then
