@@ -18,8 +18,8 @@ UNITS = $(shell $(GO) list ./... | grep -v /internal/calltest)
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-build: ## the program, static, in bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tapedeck ./cmd/tapedeck
+build: ## the program in bin/, without cgo; STATIC=1 for one without the C library, too
+	CGO_ENABLED=0 $(GO) build -trimpath $(if $(STATIC),-tags static) -o bin/tapedeck ./cmd/tapedeck
 
 generate: ## the code that is made from api/
 	$(GO) generate ./...
@@ -60,6 +60,7 @@ check: deps ## everything CI runs
 	$(MAKE) --no-print-directory lint
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 $(GO) vet ./...
 	GOOS=linux GOARCH=386 CGO_ENABLED=0 $(GO) vet ./...
+	$(GO) vet -tags static ./...
 	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory test
 	$(MAKE) --no-print-directory scenario

@@ -70,6 +70,9 @@ func formats() []Package {
 		{Path: "jitter", Floor: Formats, Does: "a time-based jitter buffer for who must listen live"},
 		{Path: "pcapng", Floor: Formats, Does: "captures of UDP packets that Wireshark reads"},
 		{Path: "wav", Floor: Formats, Does: "WAV and RF64 files"},
+		{Path: "flac", Floor: Formats, Does: "FLAC files: lossless and small"},
+		{Path: "mp3", Floor: Formats, Imports: []string{"native"}, Does: "MP3 files by libmp3lame"},
+		{Path: "ogg", Floor: Formats, Does: "Ogg files of Opus packets"},
 		{Path: "receipt", Floor: Formats, Does: "signed receipts: the signature in the bytes, and its proof"},
 	}
 }
@@ -91,7 +94,7 @@ func engines() []Package {
 		{Path: "sip", Floor: Engines, Does: "the user agent: transports, dialogs in order, digest, timers"},
 		{Path: "media", Floor: Engines, Imports: []string{"audio", "codec", "jitter", "rtp", "sdp"}, Does: "legs, bridges that relay or transcode, and taps, on epoll workers"},
 		{Path: "recorder", Floor: Engines, Imports: []string{"voice", "rtp", "journal"}, Does: "captures: packets of a call into its journal"},
-		{Path: "render", Floor: Engines, Imports: []string{"voice", "audio", "timeline", "codec", "journal", "wav"}, Does: "journal to plan to WAV and receipt"},
+		{Path: "render", Floor: Engines, Imports: []string{"voice", "audio", "timeline", "codec", "journal", "wav", "codec/opus", "flac", "mp3", "ogg"}, Does: "journal to plan to WAV and receipt"},
 		{Path: "archive", Floor: Engines, Imports: []string{"voice", "blob"}, Does: "finished recordings into the bucket and out of it"},
 		{Path: "auth", Floor: Engines, Imports: []string{"voice", "store"}, Does: "access keys: secret to principal"},
 		{Path: "background", Floor: Engines, Does: "heavy work, bounded and at low priority"},

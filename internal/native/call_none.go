@@ -2,12 +2,7 @@
 
 package native
 
-import (
-	"errors"
-	"sync"
-)
-
-var errNoLoader = errors.New("this build cannot load libraries")
+import "sync"
 
 func open(string) (uintptr, error) { return 0, errNoLoader }
 

@@ -3,7 +3,6 @@ package native
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 )
 
@@ -28,8 +27,14 @@ type MissingError struct {
 	Err     error // what the system said
 }
 
+// errNoLoader is said by builds without dynamic loading.
+var errNoLoader = errors.New("this build of the program cannot load libraries")
+
 // Error is a sentence for the operator.
 func (e *MissingError) Error() string {
+	if errors.Is(e.Err, errNoLoader) {
+		return fmt.Sprintf("%s cannot be used: %v; use the usual build, and install the package %s (Debian's name)", e.Library, e.Err, e.Package)
+	}
 	return fmt.Sprintf("%s cannot be used (%v): install the package %s (Debian's name)", e.Library, e.Err, e.Package)
 }
 
@@ -62,11 +67,13 @@ func Open(o Options) (*Library, error) {
 	if o.Absent {
 		return nil, missing(errors.New("it is left out on purpose"))
 	}
-	var said []string
-	for _, file := range o.Files {
+	first := errors.New("it has no file name")
+	for i, file := range o.Files {
 		handle, err := open(file)
 		if err != nil {
-			said = append(said, err.Error())
+			if i == 0 {
+				first = err
+			}
 			continue
 		}
 		l := &Library{options: o, funcs: make(map[string]Func, len(o.Needs))}
@@ -80,7 +87,7 @@ func Open(o Options) (*Library, error) {
 		}
 		return l, nil
 	}
-	return nil, missing(errors.New(strings.Join(said, "; ")))
+	return nil, missing(first)
 }
 
 // Func returns a function that Options.Needs named. Another name is a mistake in
