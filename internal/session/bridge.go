@@ -81,6 +81,8 @@ func (s *session) farAnswered(b *bridge) bool {
 		err = s.answer(b.near)
 	}
 	if err == nil {
+		// First the recordings, then the bridge: what a party hears is in the file.
+		s.begin(b.far, atAnswer)
 		err = s.connect(b)
 	}
 	switch {
@@ -107,6 +109,9 @@ func (s *session) connect(b *bridge) error {
 	}
 	s.retap(b.near)
 	s.retap(b.far)
+	// Join waits for the worker that carries the packets. They count as bridged from
+	// before it, so that none that was passed on is left out of the file.
+	at := s.now()
 	audio, err := s.m.o.Media.Join(b.near.media, b.far.media)
 	if err != nil {
 		return err
@@ -115,7 +120,7 @@ func (s *session) connect(b *bridge) error {
 	s.log.Info("bridged", "call", b.near.call.ID, "far", b.far.call.ID, "audio", b.near.media.String())
 	for _, t := range s.takes {
 		if t.begun && (t.covers(b.near) || t.covers(b.far)) {
-			t.capture.Joined(s.now(), b.near.call.ID, b.far.call.ID)
+			t.capture.Joined(at, b.near.call.ID, b.far.call.ID)
 		}
 	}
 	return nil

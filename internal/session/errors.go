@@ -10,6 +10,7 @@ func notInState(format string, args ...any) *voice.Error {
 	return &voice.Error{Code: voice.CodeCallNotInState, Message: fmt.Sprintf(format, args...)}
 }
 
-func fault(member, what string) *voice.Error {
-	return voice.Invalid(map[string][]string{member: {what}})
+// badTo is what is wrong with the address of a party to be called.
+func badTo(what string) *voice.Error {
+	return voice.Invalid(map[string][]string{"to": {what}})
 }

@@ -20,18 +20,18 @@ type destination struct {
 func target(ch *voice.Channel, to string) (destination, error) {
 	if isSIP(to) {
 		if strings.ContainsAny(to, " \t\r\n<>\"") {
-			return destination{}, fault("to", "is not a SIP URI")
+			return destination{}, badTo("is not a SIP URI")
 		}
 		if t := transportOf(to); t != "" && t != "udp" && t != "tcp" {
-			return destination{}, fault("to", "has a transport that is not supported: udp and tcp are")
+			return destination{}, badTo("has a transport that is not supported: udp and tcp are")
 		}
 		return destination{uri: to, kind: voice.CallSIP}, nil
 	}
 	if !isNumber(to) {
-		return destination{}, fault("to", "must be a phone number or a sip: URI")
+		return destination{}, badTo("must be a phone number or a sip: URI")
 	}
 	if ch.Trunk.URI == "" {
-		return destination{}, fault("to", "is a phone number, but the channel has no trunk: give a sip: URI, or the channel a trunk")
+		return destination{}, badTo("is a phone number, but the channel has no trunk: give a sip: URI, or the channel a trunk")
 	}
 	scheme, rest, _ := strings.Cut(ch.Trunk.URI, ":")
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
