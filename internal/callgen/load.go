@@ -55,6 +55,9 @@ type LoadReport struct {
 	CrossTalk uint64 // of another call, or of the wrong leg, while all talked
 	Unmarked  uint64 // while all talked: made by the server, or damaged
 
+	// SetUp is how long each call took from its INVITE until both sides heard each
+	// other. A frame of 20 ms is part of it.
+	SetUp   Latencies
 	Latency Latencies     // one way, from the send call to the read
 	Late    time.Duration // by how much the generator itself missed an instant at worst
 	Legs    []LegReport
@@ -184,7 +187,9 @@ func (l *Load) connect(ctx context.Context, r *LoadReport) error {
 	defer tick.Stop()
 	for _, c := range l.calls {
 		group.Go(func() {
+			begun := l.now()
 			err := l.connectOne(ctx, c)
+			took := l.now() - begun
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -192,6 +197,7 @@ func (l *Load) connect(ctx context.Context, r *LoadReport) error {
 				return
 			}
 			r.Connected++
+			r.SetUp.Add(took)
 		})
 		select {
 		case <-tick.C:

@@ -128,6 +128,23 @@ func (c *Client) Recordings(ctx context.Context) ([]Recording, error) {
 	return list.Results, c.Do(ctx, "GET", "/recordings?limit=99", nil, &list)
 }
 
+// AllRecordings reads every recording of the workspace, newest first.
+func (c *Client) AllRecordings(ctx context.Context) (all []Recording, err error) {
+	for token := ""; ; {
+		var page struct {
+			Results []Recording
+			Next    string `json:"nextPageToken"`
+		}
+		if err := c.Do(ctx, "GET", "/recordings?limit=99&pageToken="+url.QueryEscape(token), nil, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Results...)
+		if token = page.Next; token == "" {
+			return all, nil
+		}
+	}
+}
+
 // Finished waits until nothing will be made of a recording any more. It is no
 // error of Finished that the recording is not available then.
 func (c *Client) Finished(ctx context.Context, id voice.RecordingID) (r Recording, err error) {

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"tapedeck/internal/bench"
+)
+
+// benchCmd finds the capacity of the machine.
+type benchCmd struct {
+	From        int           `help:"Calls of the first step." default:"200" placeholder:"N"`
+	Step        int           `help:"By how many calls a step is larger." default:"200" placeholder:"N"`
+	Most        int           `help:"Calls of the last step; 0 goes on until a limit is met." default:"0" placeholder:"N"`
+	Fine        int           `help:"How close the answer has to be; 0 = as close as the step." default:"0" placeholder:"N"`
+	Hold        time.Duration `help:"How long all calls of a step talk." default:"30s"`
+	PerSecond   float64       `help:"Calls made in a second." default:"50" placeholder:"RATE"`
+	NoRecord    bool          `help:"Bridge without recording, to see what recording costs."`
+	Sample      int           `help:"Recordings of a step that are read frame by frame; -1 = all." default:"20" placeholder:"N"`
+	Rates       []float64     `help:"Set-up rates to try after the steps, in calls a second." placeholder:"RATE,..."`
+	ServerCores []int         `help:"Cores of the server." default:"0" placeholder:"N,..."`
+	LoadCores   []int         `help:"Cores of the load (default: all others)." placeholder:"N,..."`
+	Dir         string        `help:"Where the server's data lies meanwhile (default: the temporary directory)." placeholder:"DIR"`
+	JSON        bool          `name:"json" help:"Print the result as JSON."`
+	MaxLoss     float64       `help:"Share of frames that may be lost." default:"0.001" placeholder:"SHARE"`
+	MaxCPU      float64       `help:"Share of the server's cores that may be used." default:"0.95" placeholder:"SHARE"`
+	MaxLatency  time.Duration `help:"One-way time through the server, 99th percentile." default:"20ms"`
+}
+
+// Run measures and prints. That a limit was met is the answer, not an error; not
+// to hold even the first step is one.
+func (c *benchCmd) Run(ctx context.Context, out io.Writer) error {
+	r, err := bench.Run(ctx, bench.Options{
+		From: c.From, Step: c.Step, Most: c.Most, Fine: c.Fine, Hold: c.Hold, PerSecond: c.PerSecond, NoRecord: c.NoRecord,
+		Sample: c.Sample, Rates: c.Rates, ServerCores: c.ServerCores, LoadCores: c.LoadCores, Dir: c.Dir,
+		Limits: bench.Limits{Loss: c.MaxLoss, CPU: c.MaxCPU, Latency: c.MaxLatency},
+		Report: func(line string) { fmt.Fprintln(os.Stderr, line) },
+	})
+	if r == nil {
+		return err
+	}
+	if c.JSON {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		err = errors.Join(err, e.Encode(r))
+	} else {
+		err = errors.Join(err, r.Table(out))
+	}
+	if err == nil && r.Calls == 0 && len(r.Steps) > 0 {
+		err = fmt.Errorf("the first step of %d calls was not held", r.Steps[0].Calls)
+	}
+	return err
+}

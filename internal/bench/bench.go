@@ -1,0 +1,187 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// Options say what is measured, and on what. The zero value of a member takes
+// its default.
+type Options struct {
+	Program string // the tapedeck to start. Default: the running program
+	Args    []string
+	Dir     string // where the server's data lies while a step runs. Default: the system's temporary directory
+
+	ServerCores []int // default: core 0
+	LoadCores   []int // default: all others
+
+	From, Step, Most int // calls at once: the first step, the distance, the last; Most 0 = until a limit is met
+	Fine             int // how close the answer must be, in calls. Default: Step
+	Hold             time.Duration
+	PerSecond        float64 // calls made in a second. Default 50
+	NoRecord         bool    // bridge, but do not record
+	Sample           int     // recordings of a step that are read and compared. Default 20
+	Limits           Limits
+
+	// Rates are set-up rates to try, in calls a second. Empty: none.
+	Rates []float64
+
+	// Report is told what goes on: a line for a person. nil = nobody.
+	Report func(line string)
+}
+
+// Limits are what a step must stay within to count as held.
+type Limits struct {
+	Loss    float64       // of frames. Default 0.001
+	CPU     float64       // of the server's cores. Default 0.95
+	Latency time.Duration // one way, at the 99th percentile. Default 20 ms
+}
+
+// Result is what was measured. Its JSON is what the command prints.
+type Result struct {
+	Machine      Machine  `json:"machine"`
+	Record       bool     `json:"record"`
+	HoldSeconds  float64  `json:"holdSeconds"`
+	Calls        int      `json:"calls"`        // at once, held within the limits; 0 = not even the first step
+	CallsPerCore float64  `json:"callsPerCore"` // by the number of the server's cores
+	Steps        []Step   `json:"steps"`
+	SetUps       []SetUp  `json:"setUps,omitempty"`
+	Remarks      []string `json:"remarks,omitempty"`
+}
+
+// Machine is where it was measured.
+type Machine struct {
+	CPU         string `json:"cpu"`
+	Kernel      string `json:"kernel"`
+	Go          string `json:"go"`
+	ServerCores []int  `json:"serverCores"`
+	LoadCores   []int  `json:"loadCores"`
+}
+
+func (o *Options) complete() (err error) {
+	if o.Program == "" {
+		if o.Program, err = os.Executable(); err != nil {
+			return fmt.Errorf("bench: find the program to start: %w", err)
+		}
+	}
+	if len(o.ServerCores) == 0 {
+		o.ServerCores = []int{0}
+	}
+	for core := range runtime.NumCPU() {
+		if len(o.LoadCores) < runtime.NumCPU() && !slices.Contains(o.ServerCores, core) && !slices.Contains(o.LoadCores, core) {
+			o.LoadCores = append(o.LoadCores, core)
+		}
+	}
+	if len(o.LoadCores) == 0 {
+		return errors.New("bench: the load needs a core that the server does not have: give the server fewer with --server-cores")
+	}
+	if o.From <= 0 || o.Step <= 0 || o.Hold <= 0 {
+		return errors.New("bench: the first number of calls, the step and the time to hold must be more than 0")
+	}
+	if o.Fine <= 0 {
+		o.Fine = o.Step
+	}
+	if o.PerSecond <= 0 {
+		o.PerSecond = 50
+	}
+	if o.Sample == 0 {
+		o.Sample = 20
+	}
+	if o.Limits.Loss == 0 {
+		o.Limits.Loss = 0.001
+	}
+	if o.Limits.CPU == 0 {
+		o.Limits.CPU = 0.95
+	}
+	if o.Limits.Latency == 0 {
+		o.Limits.Latency = 20 * time.Millisecond
+	}
+	if o.Report == nil {
+		o.Report = func(string) {}
+	}
+	return nil
+}
+
+// Run measures: more and more calls until a limit is met, then closer to it. The
+// process that calls it stays on LoadCores meanwhile.
+func Run(ctx context.Context, o Options) (r *Result, err error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	free, err := keepOn(o.LoadCores)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, free()) }()
+	dir, err := os.MkdirTemp(o.Dir, "tapedeck-bench-*")
+	if err != nil {
+		return nil, fmt.Errorf("bench: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	o.Dir = dir
+	r = &Result{Machine: machine(&o), Record: !o.NoRecord, HoldSeconds: o.Hold.Seconds()}
+	if err := r.climb(ctx, &o); err != nil {
+		return r, err
+	}
+	for _, rate := range o.Rates {
+		s, err := setUp(ctx, &o, rate)
+		if err != nil {
+			return r, fmt.Errorf("bench: %g calls a second: %w", rate, err)
+		}
+		r.SetUps = append(r.SetUps, s)
+		o.Report(s.String())
+	}
+	return r, nil
+}
+
+// climb takes step after step.
+func (r *Result) climb(ctx context.Context, o *Options) error {
+	bad := 0
+	for calls := o.From; calls > 0; calls = o.next(r.Calls, bad) {
+		o.Report(fmt.Sprintf("%d calls …", calls))
+		s, err := step(ctx, o, calls)
+		if err != nil {
+			return fmt.Errorf("bench: %d calls: %w", calls, err)
+		}
+		r.Steps = append(r.Steps, s)
+		o.Report(s.String())
+		if s.Held {
+			r.Calls = max(r.Calls, calls)
+		} else {
+			bad = calls
+			if s.LoadCPU > o.Limits.CPU {
+				r.Remarks = append(r.Remarks, fmt.Sprintf("at %d calls the load generator had no core left: the server may hold more than was seen", calls))
+			}
+		}
+	}
+	r.CallsPerCore = float64(r.Calls) / float64(len(o.ServerCores))
+	slices.SortFunc(r.Steps, func(a, b Step) int { return a.Calls - b.Calls })
+	return nil
+}
+
+// next is the number of calls to try after the best that held and the least that
+// did not (0 = none yet); 0 when the answer is close enough.
+func (o *Options) next(good, bad int) int {
+	switch {
+	case bad == 0 && o.Most > 0 && good >= o.Most:
+		return 0
+	case bad == 0:
+		n := good + o.Step
+		if o.Most > 0 {
+			n = min(n, o.Most)
+		}
+		return n
+	case bad-good <= o.Fine:
+		return 0
+	}
+	return good + (bad-good)/2
+}
+
+// data is a fresh data directory for one server.
+func (o *Options) data(name string) string { return filepath.Join(o.Dir, name) }

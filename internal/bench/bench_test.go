@@ -1,0 +1,113 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tapedeck/internal/callgen"
+)
+
+// TestNext: up in steps until one does not hold, then halving.
+func TestNext(t *testing.T) {
+	for name, c := range map[string]struct {
+		o         Options
+		holds     int // the machine's true capacity
+		want      []int
+		wantCalls int
+	}{
+		"until a limit":        {Options{From: 200, Step: 200, Fine: 200}, 700, []int{200, 400, 600, 800}, 600},
+		"closer":               {Options{From: 200, Step: 200, Fine: 50}, 700, []int{200, 400, 600, 800, 700, 750}, 700},
+		"no more than asked":   {Options{From: 100, Step: 200, Fine: 200, Most: 400}, 1000, []int{100, 300, 400}, 400},
+		"not even the first":   {Options{From: 100, Step: 100, Fine: 100}, 10, []int{100}, 0},
+		"closer from below":    {Options{From: 100, Step: 100, Fine: 20}, 30, []int{100, 50, 25, 37}, 25},
+		"a first step too big": {Options{From: 8, Step: 8, Fine: 1}, 0, []int{8, 4, 2, 1}, 0},
+	} {
+		good, bad := 0, 0
+		var tried []int
+		for calls := c.o.From; calls > 0 && len(tried) < 20; calls = c.o.next(good, bad) {
+			tried = append(tried, calls)
+			if calls <= c.holds {
+				good = max(good, calls)
+			} else {
+				bad = calls
+			}
+		}
+		if !slices.Equal(tried, c.want) || good != c.wantCalls {
+			t.Errorf("%s: tried %v and found %d, want %v and %d", name, tried, good, c.want, c.wantCalls)
+		}
+	}
+}
+
+// TestJudge: every limit is one that is looked at.
+func TestJudge(t *testing.T) {
+	o := Options{From: 1, Step: 1, Hold: time.Second, LoadCores: []int{1}}
+	if err := o.complete(); err != nil {
+		t.Fatal(err)
+	}
+	well := Step{Calls: 10, Connected: 10, Sent: 1000, P99: 3, CPU: 0.5, Available: 10, Audited: 10}
+	for name, change := range map[string]func(*Step){
+		"a call that did not come about":    func(s *Step) { s.Connected, s.Available = 9, 9 },
+		"loss":                              func(s *Step) { s.Lost, s.Loss = 2, 0.002 },
+		"a frame twice":                     func(s *Step) { s.Duplicate = 1 },
+		"a frame at the wrong party":        func(s *Step) { s.CrossTalk = 1 },
+		"latency":                           func(s *Step) { s.P99 = 20.1 },
+		"the cores are full":                func(s *Step) { s.CPU = 0.96 },
+		"a recording that is not there":     func(s *Step) { s.Available = 9 },
+		"a frame that is not in its file":   func(s *Step) { s.AuditLost = 1 },
+		"a frame that the receipt misses":   func(s *Step) { s.ReceiptLost = 1 },
+		"a frame in the wrong file or side": func(s *Step) { s.AuditMisplaced = 1 },
+	} {
+		s := well
+		change(&s)
+		s.judge(&o, &callgen.LoadReport{Failures: []error{errors.New("refused")}})
+		if s.Held || len(s.Reasons) != 1 {
+			t.Errorf("%s: held %t, %q", name, s.Held, s.Reasons)
+		}
+	}
+	well.judge(&o, &callgen.LoadReport{})
+	if !well.Held {
+		t.Errorf("nothing was wrong, but %q", well.Reasons)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	var every []int
+	for core := range runtime.NumCPU() {
+		every = append(every, core)
+	}
+	for name, o := range map[string]Options{
+		"nothing to do":      {LoadCores: []int{1}},
+		"no core for a load": {From: 1, Step: 1, Hold: 1, ServerCores: every},
+	} {
+		if _, err := Run(context.Background(), o); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	r := Result{
+		Record: true, HoldSeconds: 30, Calls: 200, CallsPerCore: 200,
+		Machine: Machine{CPU: "x", Kernel: "y", Go: "z", ServerCores: []int{0}},
+		Steps:   []Step{{Calls: 200, Held: true}, {Calls: 400, Reasons: []string{"1.000 % of the frames lost"}}},
+		SetUps:  []SetUp{{PerSecond: 300, Calls: 1500, Connected: 1499}},
+		Remarks: []string{"a remark"},
+	}
+	var b strings.Builder
+	if err := r.Table(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"cpu-s/call-min", "200 bridged and recorded calls at once on 1 core(s) for 30 s: 200 a core (x, y, z)",
+		"400 calls were not held: 1.000 % of the frames lost", "1499", "a remark",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, &b)
+		}
+	}
+}

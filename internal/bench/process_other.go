@@ -1,0 +1,28 @@
+//go:build !linux
+
+package bench
+
+import (
+	"errors"
+	"os/exec"
+	"runtime"
+	"time"
+)
+
+// errSystem: what a process uses, and on which cores, is read from Linux.
+var errSystem = errors.New("bench needs Linux: it binds processes to cores and reads what they use")
+
+func keepOn([]int) (func() error, error) { return nil, errSystem }
+
+func startOn(*exec.Cmd, []int) error { return errSystem }
+
+type usage struct {
+	cpu time.Duration
+	rss int64
+}
+
+func usageOf(int) (usage, error) { return usage{}, errSystem }
+
+func machine(o *Options) Machine {
+	return Machine{Go: runtime.Version(), ServerCores: o.ServerCores, LoadCores: o.LoadCores}
+}

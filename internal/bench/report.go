@@ -1,0 +1,59 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// Table writes the result for a person.
+func (r *Result) Table(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	p := &printer{w: t}
+	p.say("calls\tloss %%\tp50 ms\tp99 ms\tp99.9 ms\tcpu %%\tcpu-s/call-min\tkB/call\tset-up p99 ms\tjournal MB\tfiles after s\tload cpu %%\t\n")
+	for _, s := range r.Steps {
+		mark := ""
+		if !s.Held {
+			mark = " not held"
+		}
+		p.say("%d\t%.4f\t%.2f\t%.2f\t%.2f\t%.0f\t%.4f\t%d\t%.0f\t%.1f\t%.1f\t%.0f\t%s\n", s.Calls, 100*s.Loss, s.P50, s.P99, s.P999, 100*s.CPU,
+			s.CPUPerMinute, s.RSSPerCall/1000, s.SetUpP99, float64(s.JournalBytes)/1e6, s.RenderSeconds, 100*s.LoadCPU, mark)
+	}
+	if len(r.SetUps) > 0 {
+		p.say("\ncalls/s\tup\tof\tset-up p50 ms\tp99 ms\tloss %%\tcpu %%\t\n")
+	}
+	for _, s := range r.SetUps {
+		p.say("%g\t%d\t%d\t%.0f\t%.0f\t%.4f\t%.0f\t\n", s.PerSecond, s.Connected, s.Calls, s.P50, s.P99, 100*s.Loss, 100*s.CPU)
+	}
+	if p.err == nil {
+		p.err = t.Flush()
+	}
+	p.w = w
+	what := "bridged and recorded"
+	if !r.Record {
+		what = "bridged"
+	}
+	p.say("\n%d %s calls at once on %d core(s) for %g s: %g a core (%s, %s, %s)\n", r.Calls, what, len(r.Machine.ServerCores), r.HoldSeconds,
+		r.CallsPerCore, r.Machine.CPU, r.Machine.Kernel, r.Machine.Go)
+	for _, s := range r.Steps {
+		for _, why := range s.Reasons {
+			p.say("%d calls were not held: %s\n", s.Calls, why)
+		}
+	}
+	for _, remark := range r.Remarks {
+		p.say("%s\n", remark)
+	}
+	return p.err
+}
+
+// printer keeps the first error.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) say(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format, args...)
+	}
+}
