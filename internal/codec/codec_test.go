@@ -29,7 +29,9 @@ func TestG722(t *testing.T) {
 }
 
 func TestL16(t *testing.T) {
-	for _, rate := range []int{8000, 16000, 44100} {
+	stereo, _ := codec.LookupStatic(10)
+	codectest.Run(t, codectest.Options{Info: stereo, MinSNR: 80})
+	for _, rate := range []int{8000, 16000, 24000, 32000, 44100, 48000} {
 		info, ok := codec.Lookup(codec.L16, rate)
 		if !ok {
 			t.Fatalf("%d Hz: not found", rate)
@@ -123,7 +125,7 @@ func TestLookup(t *testing.T) {
 }
 
 func TestLookupStatic(t *testing.T) {
-	for pt, want := range map[uint8]string{0: "PCMU", 8: "PCMA", 9: "G722", 11: "L16", 13: "CN"} {
+	for pt, want := range map[uint8]string{0: "PCMU", 8: "PCMA", 9: "G722", 10: "L16", 11: "L16", 13: "CN"} {
 		if got, ok := codec.LookupStatic(pt); !ok || got.Name != want {
 			t.Errorf("LookupStatic(%d) = %+v, %t", pt, got, ok)
 		}

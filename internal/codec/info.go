@@ -41,7 +41,7 @@ func (i Info) Audio() bool {
 func (i Info) Is(name string) bool { return strings.EqualFold(i.Name, name) }
 
 // Lookup finds a format by its SDP name, in any case, and its RTP clock rate in
-// Hz. A clock rate of 0 takes the format's usual one. What is found here can be
+// Hz. A clock rate of 0 takes the format's usual one. Of L16 it finds mono. What is found here can be
 // negotiated; whether it can be decoded, NewDecoder tells.
 func Lookup(name string, clockRate int) (Info, bool) {
 	for _, i := range table() {
@@ -66,15 +66,19 @@ func LookupStatic(pt uint8) (Info, bool) {
 
 // table holds every format we know. Dynamic payload types (96 and up) are our
 // own choice: 101 for telephone-event is what nearly every peer uses too.
-func table() [10]Info {
+func table() [14]Info {
 	return [...]Info{
 		{Name: PCMU, PT: 0, ClockRate: 8000, SampleRate: 8000, Channels: 1},
 		{Name: PCMA, PT: 8, ClockRate: 8000, SampleRate: 8000, Channels: 1},
 		{Name: G722, PT: 9, ClockRate: 8000, SampleRate: 16000, Channels: 1},
 		{Name: Opus, PT: 111, ClockRate: 48000, SampleRate: 48000, Channels: 2},
 		{Name: L16, PT: 11, ClockRate: 44100, SampleRate: 44100, Channels: 1},
+		{Name: L16, PT: 10, ClockRate: 44100, SampleRate: 44100, Channels: 2},
 		{Name: L16, PT: 112, ClockRate: 16000, SampleRate: 16000, Channels: 1},
 		{Name: L16, PT: 113, ClockRate: 8000, SampleRate: 8000, Channels: 1},
+		{Name: L16, PT: 114, ClockRate: 48000, SampleRate: 48000, Channels: 1},
+		{Name: L16, PT: 115, ClockRate: 32000, SampleRate: 32000, Channels: 1},
+		{Name: L16, PT: 116, ClockRate: 24000, SampleRate: 24000, Channels: 1},
 		{Name: CN, PT: 13, ClockRate: 8000, SampleRate: 8000, Channels: 1},
 		{Name: Event, PT: 101, ClockRate: 8000, SampleRate: 8000, Channels: 1},
 		{Name: Event, PT: 110, ClockRate: 48000, SampleRate: 48000, Channels: 1},

@@ -19,9 +19,14 @@ type Concealer struct {
 	lost     int // frames of concealment in a row, in samples of a channel
 }
 
-// New makes a concealer for interleaved PCM of a sample rate in Hz.
+// New makes a concealer for interleaved PCM of a sample rate in Hz. Rates under 1
+// kHz and over 192 kHz, and more than 255 channels, count as these.
 func New(sampleRate, channels int) *Concealer {
-	c := &Concealer{rate: max(sampleRate, millisec), channels: make([]channel, max(channels, 1))}
+	const fastest, most = 192000, 255
+	c := &Concealer{
+		rate:     min(max(sampleRate, millisec), fastest),
+		channels: make([]channel, min(max(channels, 1), most)),
+	}
 	for i := range c.channels {
 		c.channels[i] = newChannel(c.rate)
 	}
@@ -40,6 +45,9 @@ func (c *Concealer) Reset() {
 // milliseconds of it: they come out of what was made up.
 func (c *Concealer) Good(pcm []int16) {
 	stride := len(c.channels)
+	if pcm = pcm[:len(pcm)/stride*stride]; len(pcm) == 0 {
+		return
+	}
 	if c.lost > 0 {
 		n := min(c.lap(), len(pcm)/stride)
 		for i := range c.channels {
@@ -48,7 +56,7 @@ func (c *Concealer) Good(pcm []int16) {
 		c.lost = 0
 	}
 	for i := range c.channels {
-		c.channels[i].keep(pcm[min(i, len(pcm)):], stride)
+		c.channels[i].keep(pcm[i:], stride)
 	}
 }
 

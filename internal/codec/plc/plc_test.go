@@ -60,8 +60,9 @@ func TestSpeech(t *testing.T) {
 		for _, percent := range []int{5, 10} {
 			t.Run(fmt.Sprintf("%d Hz, %d%%", rate, percent), func(t *testing.T) {
 				var q [3]quality
+				pcm := speech(rate)
 				for seed := range uint64(10) {
-					measure(speech(rate), rate, percent, seed, &q)
+					measure(pcm, rate, percent, seed, &q)
 				}
 				first := q[0].mean()
 				t.Logf("frame 1: %v, 2: %v, 3: %v", first, q[1].mean(), q[2].mean())
@@ -153,8 +154,8 @@ func vowel(n int, pitch float64, rate int) []int16 {
 // it does around there anyway.
 func TestNoClicks(t *testing.T) {
 	for _, rate := range []int{8000, 16000} {
+		pcm := speech(rate)
 		for seed := range uint64(20) {
-			pcm := speech(rate)
 			lost := losses(len(pcm)*frames/rate, 10, seed)
 			out := impaired(pcm, rate, lost)
 			for i := 2; i < len(lost)-1; i++ {
