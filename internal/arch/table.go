@@ -138,7 +138,7 @@ func tops() []Package {
 		{Path: "callgen", Floor: Server, Imports: []string{"codec", "codec/g711", "rtp", "sdp", "sip"}, Does: "synthetic SIP parties that speak"},
 		// demo starts a server and lets callgen's parties call each other: it
 		// needs both, so it stands above the floor of the server.
-		{Path: "demo", Floor: Programs, Imports: []string{"voice", "audio", "audio/compare", "wav", "keys", "verify", "client", "server", "callgen"}, Does: "the main job in one command"},
+		{Path: "demo", Floor: Programs, Imports: []string{"voice", "audio", "audio/compare", "wav", "receipt", "verify", "client", "server", "callgen"}, Does: "the main job in one command"},
 		// bench starts the program and loads it from outside, as demo does.
 		{Path: "bench", Floor: Programs, Imports: []string{"voice", "wav", "client", "server", "callgen"}, Does: "how many recorded calls the machine holds"},
 		{Path: "cmd/tapedeck", Floor: Command, Root: true, Imports: []string{"bench", "voice", "journal", "pcapng", "store", "render", "auth", "control", "server", "demo", "client", "keys", "receipt", "verify"}, Does: "the program: one short file per command"},

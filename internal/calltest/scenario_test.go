@@ -32,6 +32,7 @@ func TestScenarios(t *testing.T) {
 		"nobody decides on a call":                                nobodyDecides,
 		"the API turns a call away":                               turnedAway,
 		"a flow answers, waits and hangs up":                      inboundFlow,
+		"a downloaded recording is proved offline":                proof,
 		"a party that is called but does not answer is cancelled": ringTimeout,
 	} {
 		t.Run(name, func(t *testing.T) {

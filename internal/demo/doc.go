@@ -6,7 +6,6 @@
 //	speech → parties → server → recording by HTTP → judgement, picture
 //
 // The command demo calls it, and so does its own test. It must treat the
-// server as any client does: SIP, RTP, HTTP, bootstrap.json and the public half
-// of the receipt key, nothing else.
+// server as any client does: SIP, RTP, HTTP and bootstrap.json, nothing else.
 // It owns the goroutines of the server and of the parties and waits for them.
 package demo

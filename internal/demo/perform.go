@@ -10,7 +10,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"tapedeck/internal/callgen"
-	"tapedeck/internal/keys"
+	"tapedeck/internal/receipt"
 	"tapedeck/internal/verify"
 	"tapedeck/internal/voice"
 )
@@ -189,14 +189,18 @@ func (s *stage) fetch(ctx context.Context, r *Result) (err error) {
 // prove verifies what was fetched as its receiver would, and keeps the public
 // key beside it: the server's directory may be gone soon.
 func (s *stage) prove(ctx context.Context, r *Result) error {
-	key, err := keys.Load(s.dir)
+	shown, err := s.api.ReceiptKey(ctx)
+	if err != nil {
+		return err
+	}
+	key, err := receipt.ParsePublicKey([]byte(shown.PEM))
 	if err != nil {
 		return err
 	}
 	r.KeyPath = filepath.Join(s.results, string(s.recording)+".key.pub")
-	if err := os.WriteFile(r.KeyPath, []byte(key.Public().PEM()), 0o600); err != nil {
+	if err := os.WriteFile(r.KeyPath, []byte(key.PEM()), 0o600); err != nil {
 		return err
 	}
-	r.Proof, err = verify.Run(ctx, verify.Options{File: r.Path, Receipt: r.ReceiptPath, Key: key.Public()})
+	r.Proof, err = verify.Run(ctx, verify.Options{File: r.Path, Receipt: r.ReceiptPath, Key: key})
 	return err
 }
