@@ -43,30 +43,29 @@ func (b *band) update(d int32) {
 	limit := 15360 - second
 	first = min(max(first, -limit), limit)
 
-	// UPZERO: the leak is 255/256. Neither it nor the step can leave 16 bits.
+	// UPZERO: the leak is 255/256. Neither it nor the step can leave 16 bits. DELAYA
+	// of the differences, and FILTEZ with the new ones. Written out, because the loop
+	// would take as long again.
 	step := int32(128)
 	if d == 0 {
 		step = 0
 	}
-	for i, old := range b.diff {
-		b.zero[i] = (b.zero[i]*255)>>8 + withSign(step, old, d)
-	}
+	z, x := &b.zero, &b.diff
+	z[0] = (z[0]*255)>>8 + withSign(step, x[0], d)
+	z[1] = (z[1]*255)>>8 + withSign(step, x[1], d)
+	z[2] = (z[2]*255)>>8 + withSign(step, x[2], d)
+	z[3] = (z[3]*255)>>8 + withSign(step, x[3], d)
+	z[4] = (z[4]*255)>>8 + withSign(step, x[4], d)
+	z[5] = (z[5]*255)>>8 + withSign(step, x[5], d)
+	x[5], x[4], x[3], x[2], x[1], x[0] = x[4], x[3], x[2], x[1], x[0], saturate(2*d)
+	b.zeros = saturate((z[0]*x[0])>>15 + (z[1]*x[1])>>15 + (z[2]*x[2])>>15 +
+		(z[3]*x[3])>>15 + (z[4]*x[4])>>15 + (z[5]*x[5])>>15)
 
-	// DELAYA
-	b.diff[5], b.diff[4], b.diff[3] = b.diff[4], b.diff[3], b.diff[2]
-	b.diff[2], b.diff[1], b.diff[0] = b.diff[1], b.diff[0], saturate(2*d)
+	// DELAYA, FILTEP
 	b.signal[1], b.signal[0] = b.signal[0], saturate(2*signal)
 	b.partial[1], b.partial[0] = b.partial[0], partial
 	b.poles = [2]int32{first, second}
-
-	// FILTEP
 	poles := saturate((first*b.signal[0])>>15 + (second*b.signal[1])>>15)
-	// FILTEZ
-	var sum int32
-	for i, w := range b.zero {
-		sum += (w * b.diff[i]) >> 15
-	}
-	b.zeros = saturate(sum)
 	// PREDIC
 	b.estimate = saturate(poles + b.zeros)
 }

@@ -20,11 +20,11 @@ func (f *synthesis) put(i int, low, high int32) {
 func (f *synthesis) run(dst []int16) {
 	n := len(dst) / 2
 	for i := range n {
-		sum, diff := f.sum[i:i+reach+1], f.diff[i:i+reach+1]
+		sum, diff := (*[reach + 1]int32)(f.sum[i:]), (*[reach + 1]int32)(f.diff[i:])
 		var first, second int32
-		for k, w := range quadrature {
-			second += w * sum[k]
-			first += w * diff[reach-k]
+		for k := range quadrature {
+			second += quadrature[k] * sum[k]
+			first += quadrature[reach-k] * diff[k]
 		}
 		dst[2*i] = int16(saturate(first >> 11))
 		dst[2*i+1] = int16(saturate(second >> 11))
@@ -47,11 +47,11 @@ func (f *analysis) put(pcm []int16) {
 
 // at is the i-th value of both bands of the block.
 func (f *analysis) at(i int) (low, high int32) {
-	x := f.pcm[2*i:][:2*reach+2]
+	x := (*[2*reach + 2]int32)(f.pcm[2*i:])
 	var even, odd int32
-	for k, w := range quadrature {
-		odd += w * x[2*k]
-		even += w * x[2*reach+1-2*k]
+	for k := range quadrature {
+		odd += quadrature[k] * x[2*k]
+		even += quadrature[reach-k] * x[2*k+1]
 	}
 	return (even + odd) >> 14, (even - odd) >> 14
 }
