@@ -76,10 +76,7 @@ func makeAndWrite(t testing.TB, path string, w io.WriteSeeker, watch func(done, 
 // Memory must not grow with the length of a recording but for one point of the
 // clock per second.
 func TestMemoryDoesNotGrowWithLength(t *testing.T) {
-	length := 40 * time.Minute
-	if testing.Short() {
-		length = 10 * time.Minute
-	}
+	length := 10 * time.Minute
 	path := longCall(t, length)
 	heap := func() uint64 {
 		var m runtime.MemStats

@@ -116,7 +116,7 @@ func TestMarkersStayInPlace(t *testing.T) {
 				ptime:  time.Duration(rapid.SampledFrom([]int{10, 20, 30, 60}).Draw(rt, "ptime ms")) * ms,
 			}
 		}
-		length := time.Duration(rapid.IntRange(8, 20).Draw(rt, "seconds")) * time.Second
+		length := time.Duration(rapid.IntRange(6, 10).Draw(rt, "seconds")) * time.Second
 		a := draw(1, 0, 0, length+time.Second)
 		b := draw(2, 1, 0, length+time.Second)
 		s := newScene().track(0, 0, "A", "a", "caller").track(0, 1, "B", "b", "callee").
@@ -125,21 +125,24 @@ func TestMarkersStayInPlace(t *testing.T) {
 		if got, want := int64(len(r.sides[0])), samples(length, rate); got != want {
 			rt.Fatalf("%d samples, %d of wall time", got, want)
 		}
-		marks := 0
-		for at := int64(8000); at+8000 < int64(len(r.sides[0])); at += 9000 {
+		marks := [2]int{}
+		for at := int64(8000); at+8000 < int64(len(r.sides[0])); at += 4000 {
 			for side, p := range []party{a, b} {
+				if marks[side] >= 4 {
+					continue
+				}
 				clock := 1 + p.ppm/1e6
-				off, fit := find(r.sides[side], p.id, at, int64(float64(at)*clock), 200)
-				if fit > 0.5 { // at 30 % loss some stretches have holes
-					marks++
+				off, fit := find(r.sides[side], p.id, at, int64(float64(at)*clock), 170)
+				if fit > 0.9 { // what was made up for lost packets is like what was said, and elsewhere
+					marks[side]++
 					if off > 160 || off < -160 {
 						rt.Fatalf("side %d: at sample %d the sound is %d samples late (fit %.2f)", side, at, off, fit)
 					}
 				}
 			}
 		}
-		if marks < 4 {
-			rt.Fatalf("only %d markers were found", marks)
+		if marks[0]+marks[1] < 3 {
+			rt.Fatalf("only %v markers were found", marks)
 		}
 	})
 }
@@ -151,9 +154,12 @@ func TestChannelsOfPartiesThatStartTogether(t *testing.T) {
 		s := newScene().track(0, 0, "A", "a", "caller").track(0, 1, "B", "b", "callee").
 			begin(0).join(0, "A", "B").speak(a).speak(b).stop(19*time.Second, voice.EndCallEnded)
 		r := render(t, s.write(t), Layout{Stereo: true})
-		left, fitA := find(r.sides[0], 1, 80000, 80000, 400)
-		right, fitB := find(r.sides[1], 2, 80000, 80000, 400)
-		if d := left - right; d < -8 || d > 8 || fitA < 0.5 || fitB < 0.99 {
+		left, fitA, at := 0, 0.0, int64(80000)
+		for ; fitA < 0.9 && at < 100000; at += 400 { // where nothing was lost
+			left, fitA = find(r.sides[0], 1, at, at, 40)
+		}
+		right, fitB := find(r.sides[1], 2, 80000, 80000, 40)
+		if d := left - right; d < -8 || d > 8 || fitA < 0.9 || fitB < 0.99 {
 			t.Errorf("seed %d: %d samples apart (%d, %d; fit %.2f, %.2f)", seed, d, left, right, fitA, fitB)
 		}
 	}
@@ -170,7 +176,7 @@ func TestTheLastWordIsIn(t *testing.T) {
 func TestSilenceIsAsLongAsItWas(t *testing.T) {
 	s := newScene().track(0, 0, "A", "a", "caller").begin(0).
 		speak(party{id: 1, to: 2 * time.Second})
-	hour := time.Hour
+	hour := 15 * time.Minute
 	if testing.Short() {
 		hour = 4 * time.Minute
 	}

@@ -347,7 +347,7 @@ func TestDisorderChangesNothing(t *testing.T) {
 	for _, with := range []string{"PCMU", "G722", opusOr(t, "PCMA")} {
 		var files [][]int16
 		for _, disorder := range []bool{false, true} {
-			p := talker{freq: 700, legs: []leg{{with, 300}}}
+			p := talker{freq: 700, legs: []leg{{with, 120}}}
 			if disorder {
 				p.delay = func(f int) time.Duration {
 					if f%50 < 10 || f < 5 { // the envelope needs some that are in time
@@ -356,7 +356,7 @@ func TestDisorderChangesNothing(t *testing.T) {
 					return time.Duration(f*7919%190) * ms
 				}
 			}
-			s := talking(agreed(t, with)).talk(t, p).stop(8*time.Second, voice.EndCallEnded)
+			s := talking(agreed(t, with)).talk(t, p).stop(4*time.Second, voice.EndCallEnded)
 			r := render(t, s.write(t), Layout{})
 			files = append(files, r.sides[0])
 			if a := r.receipt.Tracks[0]; a.Lost != 0 || a.ConcealedMs != 0 || (a.Late > 0) != disorder {
