@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	"tapedeck/internal/blob"
@@ -59,25 +58,14 @@ func (p *Publisher) Peaks(ctx context.Context, rec voice.Recording, points int) 
 
 // can says why a format cannot be made here.
 func (p *Publisher) can(format voice.AudioFormat) error {
-	if slices.Contains(render.Formats(), format) {
+	err := render.Available(format)
+	if err == nil {
 		return nil
 	}
 	return &voice.Error{
-		Code: voice.CodeFormatUnavailable, Err: render.ErrFormatUnavailable,
-		Message: "This server cannot make " + string(format) + " files: " + library(format),
+		Code: voice.CodeFormatUnavailable, Op: "publish: make " + string(format), Err: err,
+		Message: "This server cannot make " + string(format) + " files: " + err.Error(),
 	}
-}
-
-// library says what a format needs of the system.
-func library(format voice.AudioFormat) string {
-	switch format {
-	case voice.FormatMP3:
-		return "the library libmp3lame (LAME) is not installed on its system"
-	case voice.FormatOgg:
-		return "the library libopus is not installed on its system"
-	case voice.FormatWAV, voice.FormatFLAC: // need none
-	}
-	return "this build does not have it"
 }
 
 // derived returns what is made of the master, and has it made if need be.

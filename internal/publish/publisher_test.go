@@ -34,8 +34,11 @@ type rig struct {
 	storage string
 	call    voice.Call
 
+	key      *keys.Key
 	registry *prometheus.Registry
 	wake     func() // what Wake does; nil = nothing
+	sign     func() // called before a receipt is signed; nil = nothing
+	seconds  int    // of the journals that journal writes; 0 = 1
 }
 
 func (r *rig) woken() {
@@ -44,10 +47,20 @@ func (r *rig) woken() {
 	}
 }
 
-func newRig(t *testing.T) *rig {
+// Sign is the Signer of the rig: the key's, with a look at the moment before.
+func (r *rig) Sign(receipt []byte) ([]byte, error) {
+	if r.sign != nil {
+		r.sign()
+	}
+	return r.key.Sign(receipt)
+}
+
+func newRig(t *testing.T) *rig { return newRigIn(t, t.TempDir()) }
+
+// newRigIn opens what an earlier rig left in the directory.
+func newRigIn(t *testing.T, root string) *rig {
 	t.Helper()
-	testkit.Timeout(t, time.Minute)
-	root := t.TempDir()
+	testkit.Timeout(t, 2*time.Minute)
 	r := &rig{dir: filepath.Join(root, "journals"), storage: filepath.Join(root, "recordings")}
 	db, err := store.Open(t.Context(), store.Options{URL: filepath.Join(root, "db")})
 	if err != nil {
@@ -71,8 +84,7 @@ func newRig(t *testing.T) *rig {
 			t.Error(err)
 		}
 	})
-	key, err := keys.Open(root)
-	if err != nil {
+	if r.key, err = keys.Open(root); err != nil {
 		t.Fatal(err)
 	}
 	pool, err := background.New(background.Options{Parallel: 2})
@@ -82,7 +94,7 @@ func newRig(t *testing.T) *rig {
 	r.registry = prometheus.NewRegistry()
 	if r.Publisher, err = New(Options{
 		Background: pool, Registerer: r.registry, Wake: func() { r.woken() },
-		DB: db, Recorder: rec, Archive: kept, Signer: key, WorkDir: filepath.Join(root, "work"), KeepJournal: time.Hour, Software: "test",
+		DB: db, Recorder: rec, Archive: kept, Signer: r, WorkDir: filepath.Join(root, "work"), KeepJournal: time.Hour, Software: "test",
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +160,7 @@ const (
 // journal writes one second of a journal, up to a stage.
 func (r *rig) journal(t *testing.T, id voice.RecordingID, upTo stage) {
 	t.Helper()
-	wall := time.Now().Add(-time.Minute)
+	wall, length := time.Now().Add(-time.Minute), time.Duration(max(1, r.seconds))*time.Second
 	w, err := journal.Create(r.o.Recorder.Path(id), journal.Header{
 		Recording: string(id), Workspace: string(r.call.Workspace), Channel: string(r.call.Channel), Call: string(r.call.ID),
 		Stereo: true, MaxLength: time.Hour, SampleRate: 8000, Wall: wall,
@@ -162,14 +174,14 @@ func (r *rig) journal(t *testing.T, id voice.RecordingID, upTo stage) {
 	}})}
 	if upTo >= begun {
 		errs = append(errs, w.Control(journal.Entry{Kind: journal.KindBegin, Detail: journal.Detail{Wall: wall}}))
-		for i := range 50 {
+		for i := range 50 * max(1, r.seconds) {
 			at := time.Duration(i+1) * 20 * time.Millisecond
 			errs = append(errs, w.Packet(at, track, &journal.Packet{Seq: uint16(i), Time: uint32(160 * i), SSRC: 7, Payload: bytes.Repeat([]byte{0x40}, 160)}))
 		}
 	}
 	if upTo >= stopped {
-		errs = append(errs, w.Control(journal.Entry{Kind: journal.KindStop, At: time.Second, Detail: journal.Detail{
-			Cause: string(voice.EndCallEnded), Offset: time.Second, Wall: wall,
+		errs = append(errs, w.Control(journal.Entry{Kind: journal.KindStop, At: length, Detail: journal.Detail{
+			Cause: string(voice.EndCallEnded), Offset: length, Wall: wall,
 		}}))
 	}
 	if err := errors.Join(append(errs, w.Flush(), w.Sync(), w.Close())...); err != nil {
