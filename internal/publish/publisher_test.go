@@ -107,7 +107,7 @@ func newRigIn(t *testing.T, root string) *rig {
 		if err := tx.InsertWorkspace(voice.Workspace{ID: r.call.Workspace, Name: "w", CreatedAt: now, UpdatedAt: now}); err != nil {
 			return err
 		}
-		if err := tx.InsertChannel(voice.Channel{ID: r.call.Channel, Workspace: r.call.Workspace, Number: "2", CreatedAt: now, UpdatedAt: now}); err != nil {
+		if err := tx.InsertChannel(voice.Channel{ID: r.call.Channel, Workspace: r.call.Workspace, Number: string(r.call.Channel), CreatedAt: now, UpdatedAt: now}); err != nil {
 			return err
 		}
 		return tx.PutCall(r.call)

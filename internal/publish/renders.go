@@ -162,6 +162,12 @@ func (p *Publisher) again(ctx context.Context, rec *voice.Recording, r *voice.Re
 	if err != nil {
 		return "", nil, err
 	}
+	whole := false
+	defer func() {
+		if !whole { // a panic included
+			p.tidy(path)
+		}
+	}()
 	if r.Format != voice.FormatWAV {
 		master := path
 		path, err = p.reformat(ctx, master, r)
@@ -171,14 +177,15 @@ func (p *Publisher) again(ctx context.Context, rec *voice.Recording, r *voice.Re
 		}
 		info, err := sum(ctx, path)
 		if err != nil {
-			return "", nil, errors.Join(err, removeIfThere(path))
+			return "", nil, err
 		}
 		receipt.File = render.FileDigest{Format: r.Format, Size: info.Size, SHA256: info.SHA256}
 	}
 	if account, err = p.sign(receipt); err != nil {
-		return "", nil, errors.Join(err, removeIfThere(path))
+		return "", nil, err
 	}
 	r.Size, r.SHA256, r.Duration = receipt.File.Size, receipt.File.SHA256, receipt.Duration() // the archive compares
+	whole = true
 	return path, account, nil
 }
 

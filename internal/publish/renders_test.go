@@ -462,7 +462,7 @@ func TestQueueIsSeen(t *testing.T) {
 		}
 	}
 	if values["tapedeck_publish_queue master"] != 1 || values["tapedeck_publish_queue again"] != 1 || values["tapedeck_publish_queue format"] != 0 ||
-		values["tapedeck_publish_render_debt_seconds"] != 1800 || values["tapedeck_publish_queue_oldest_seconds"] < 1799 {
+		int(values["tapedeck_publish_render_debt_seconds"]) != 1800 || values["tapedeck_publish_queue_oldest_seconds"] < 1799 {
 		t.Errorf("figures: %v", values)
 	}
 }
