@@ -468,7 +468,7 @@ func isPermanent(err error) bool {
 
 // unjoin takes apart what errors.Join made.
 func unjoin(err error) []error {
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of this very error
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		return many.Unwrap()
 	}
 	return []error{err}
