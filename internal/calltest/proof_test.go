@@ -94,9 +94,10 @@ func proof(t *testing.T, s *Stage) {
 
 	// Rendered again, the file has a receipt of its own.
 	s.expect(t, 0, "as the server has it", append([]string{
-		"recording", "render", id, "--swap", "--out", in("c.wav"), "--receipt", in("c.json"),
+		"recording", "render", id, "--swap", "--format", "flac", "--out", in("c.flac"), "--receipt", in("c.json"),
 	}, server...)...)
-	verify(0, "VERIFIED", in("c.wav"), in("c.json"))
+	verify(0, "flac, compared as a whole", in("c.flac"), in("c.json"))
 	verify(1, "SHA-256", in("a.wav"), in("c.json"))
-	verify(1, "SHA-256", in("c.wav"), in("a.json"))
+	verify(1, "a FLAC file: this receipt is of the WAV file", in("c.flac"), in("a.json"))
+	s.expect(t, 0, "as the server has it", append([]string{"recording", "download", id, "--format", "flac", "--out", in("d.flac")}, server...)...)
 }

@@ -33,6 +33,8 @@ func TestScenarios(t *testing.T) {
 		"the API turns a call away":                               turnedAway,
 		"a flow answers, waits and hangs up":                      inboundFlow,
 		"a downloaded recording is proved offline":                proof,
+		"left is the call's own party, whoever is heard first":    farFirst,
+		"left is the call's own party, whoever called":            placedAndBridged,
 		"a party that is called but does not answer is cancelled": ringTimeout,
 	} {
 		t.Run(name, func(t *testing.T) {

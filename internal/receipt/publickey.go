@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -50,9 +51,13 @@ func (k PublicKey) PEM() string {
 // errNoKey tells what a public key may look like.
 var errNoKey = errors.New("not an Ed25519 public key: it must be PEM (BEGIN PUBLIC KEY) or the base64 of its 32 bytes, as `tapedeck receipt-key` and GET /receipt-key give it")
 
-// ParsePublicKey reads a public key: PEM, or base64 of the 32 bytes.
+// ParsePublicKey reads a public key: PEM, base64 of the 32 bytes, or Published as
+// JSON.
 func ParsePublicKey(text []byte) (PublicKey, error) {
 	text = bytes.TrimSpace(text)
+	if bytes.HasPrefix(text, []byte("{")) {
+		return parsePublished(text)
+	}
 	if !bytes.HasPrefix(text, []byte("-----BEGIN ")) {
 		raw, err := base64.StdEncoding.Strict().DecodeString(string(text))
 		if err != nil || len(raw) != ed25519.PublicKeySize {
@@ -78,6 +83,25 @@ func ParsePublicKey(text []byte) (PublicKey, error) {
 		return nil, fmt.Errorf("%w, not %T", errNoKey, key)
 	}
 	return PublicKey(ed), nil
+}
+
+// parsePublished reads a key as the server shows it. Its forms must be of one key.
+func parsePublished(text []byte) (PublicKey, error) {
+	var p Published
+	if err := json.Unmarshal(text, &p); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoKey, err)
+	}
+	if strings.HasPrefix(p.PublicKey, "{") {
+		return nil, errNoKey
+	}
+	k, err := ParsePublicKey([]byte(p.PublicKey))
+	if err != nil {
+		return nil, err
+	}
+	if p != k.Published() {
+		return nil, fmt.Errorf("%w: its members are of different keys", errNoKey)
+	}
+	return k, nil
 }
 
 // Published is a public key in every form that somebody may want.

@@ -276,27 +276,39 @@ func TestPublicKey(t *testing.T) {
 	if k.ID() != id || k.Base64() != raw {
 		t.Errorf("id %s, base64 %s", k.ID(), k.Base64())
 	}
-	for name, text := range map[string]string{"PEM": k.PEM(), "base64": k.Base64() + "\n", "PEM with space": "\n" + k.PEM() + "\n\n"} {
+	for name, text := range map[string]string{"PEM": k.PEM(), "base64": k.Base64() + "\n", "PEM with space": "\n" + k.PEM() + "\n\n", "JSON": published(t, k)} {
 		if got, err := ParsePublicKey([]byte(text)); err != nil || !bytes.Equal(got, k) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
 	for name, text := range map[string]string{
-		"empty":       "",
-		"short":       k.Base64()[:40],
-		"not strict":  k.Base64()[:42] + "x=",
-		"no PEM":      "-----BEGIN PUBLIC KEY-----\n",
-		"two":         k.PEM() + k.PEM(),
-		"private":     "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-		"certificate": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-		"rubbish":     "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
-		"X25519":      "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VuAyEAiojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=\n-----END PUBLIC KEY-----\n",
-		"P-256":       "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n-----END PUBLIC KEY-----\n",
+		"empty":        "",
+		"JSON, mixed":  strings.Replace(published(t, k), k.ID(), public(key(2)).ID(), 1),
+		"JSON in JSON": `{"publicKey": "{}"}`,
+		"no JSON":      "{",
+		"short":        k.Base64()[:40],
+		"not strict":   k.Base64()[:42] + "x=",
+		"no PEM":       "-----BEGIN PUBLIC KEY-----\n",
+		"two":          k.PEM() + k.PEM(),
+		"private":      "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+		"certificate":  "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+		"rubbish":      "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+		"X25519":       "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VuAyEAiojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=\n-----END PUBLIC KEY-----\n",
+		"P-256":        "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n-----END PUBLIC KEY-----\n",
 	} {
 		if got, err := ParsePublicKey([]byte(text)); err == nil {
 			t.Errorf("%s: taken as %v", name, got)
 		}
 	}
+}
+
+func published(t *testing.T, k PublicKey) string {
+	t.Helper()
+	text, err := json.Marshal(k.Published())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func ExampleSign() {
