@@ -12,6 +12,6 @@
 // and is handed in anew with each call), and no function that takes or returns
 // floating-point numbers.
 //
-// Where the system or the build has no dynamic loading (see ADR 13), every Open is
+// Where the system or the build has no dynamic loading (see ADR 14), every Open is
 // ErrMissing.
 package native

@@ -29,8 +29,9 @@ type Writer struct {
 	w        io.Writer
 	options  Options
 	crc      *table
-	page     []byte // room for a header, then the packets of the page
-	sizes    []byte
+	page     []byte // packets of the page
+	sizes    []byte // and of their segments
+	whole    []byte // scratch: the page with its header
 	sequence uint32
 	begun    int64 // samples before this page
 	samples  int64 // samples of all packets
@@ -107,14 +108,15 @@ func (w *Writer) add(b []byte) {
 
 // flush writes the page.
 func (w *Writer) flush(granule int64, flags byte) error {
-	head := make([]byte, headerSize, headerSize+maxSegments)
-	copy(head, "OggS")
+	var head [headerSize]byte
+	copy(head[:], "OggS")
 	head[atFlags] = w.flags | flags
 	binary.LittleEndian.PutUint64(head[atGranule:], uint64(granule))
 	binary.LittleEndian.PutUint32(head[atSerial:], w.options.Serial)
 	binary.LittleEndian.PutUint32(head[atSequence:], w.sequence)
 	head[atSegments] = byte(len(w.sizes))
-	page := append(append(head, w.sizes...), w.page...)
+	page := append(append(append(w.whole[:0], head[:]...), w.sizes...), w.page...)
+	w.whole = page
 	binary.LittleEndian.PutUint32(page[atCRC:], w.crc.sum(page))
 	if _, err := w.w.Write(page); err != nil {
 		return fmt.Errorf("ogg: write page %d: %w", w.sequence, err)
