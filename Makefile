@@ -13,7 +13,7 @@ BENCH ?= .
 CALLS := ./internal/calltest/...
 UNITS = $(shell $(GO) list ./... | grep -v /internal/calltest)
 
-.PHONY: help build generate lint test scenario fuzz bench load cover check deps
+.PHONY: help build generate lint test scenario fuzz bench load kills faults cover check deps
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,13 @@ bench: ## benchmarks matching BENCH
 
 load: ## LOAD_CALLS (200) bridged and recorded calls on one core for LOAD_TALK (60) seconds
 	taskset -c 1-$$(($$(nproc) - 1)) $(GO) test -run '^$$' -bench RecordedCalls -benchtime 1x -timeout 30m ./internal/calltest
+
+kills: ## kill -9 of a recorder KILLS (1000) times, of the server KILLS_SERVER (20) times
+	KILLS=$${KILLS:-1000} KILLS_SERVER=$${KILLS_SERVER:-20} $(GO) test -count=1 -p 1 -v -timeout 40m \
+		-run 'TestKillAtAnyMoment|TestKillsOfTheServer' ./internal/recorder ./internal/calltest
+
+faults: deps ## all fault runs, and what they counted as a table
+	scripts/faults
 
 cover: deps ## statement coverage of all packages by all tests
 	$(GO) test -timeout 20m -p 1 -coverpkg=./... -coverprofile=coverage.txt ./... | grep -v 'no test files'
