@@ -121,12 +121,25 @@ func (p *Party) offered(offer []byte) {
 
 // agree takes the outcome of an exchange. The lock is held.
 func (p *Party) agree(n sdp.Negotiated) error {
-	encoder, err := codec.NewEncoder(n.Send.Info)
+	before := p.agreed.Send.Info
+	p.agreed, p.live = n, true
+	s := &p.stream
+	if s.encoder != nil && n.Send.Info == before {
+		return nil // a hold changes nothing of what is said
+	}
+	one := n.Send.Info
+	one.Channels = 1
+	encoder, err := codec.NewEncoderFor(one, n.Send.Fmtp)
 	if err != nil {
 		return fmt.Errorf("callgen: %s: %w", n.Send.Name, err)
 	}
-	p.agreed, p.live = n, true
-	p.stream.encoder = encoder
+	if s.encoder != nil && one.ClockRate != before.ClockRate {
+		s.ssrc++ // RFC 7160 §4.1: another clock is another stream
+	}
+	s.time += uint32(s.frame-s.origin) * s.units
+	s.origin, s.encoder = s.frame, encoder
+	s.units = uint32(p.o.Ptime * time.Duration(one.ClockRate) / time.Second)
+	s.pcm = make([]int16, p.o.Ptime*time.Duration(one.SampleRate)/time.Second)
 	return nil
 }
 

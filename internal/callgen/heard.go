@@ -3,12 +3,16 @@ package callgen
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
+	"tapedeck/internal/codec"
 	"tapedeck/internal/codec/g711"
 	"tapedeck/internal/rtp"
+	"tapedeck/internal/sdp"
 )
 
 // Frame is one RTP packet that a party heard, as it came.
@@ -89,6 +93,43 @@ func Assemble(frames []Frame) []int16 {
 		decode(out[at:], f.Payload)
 	}
 	return out
+}
+
+// Audio is all that the party heard in its newest codec, decoded, on the RTP
+// clock, beginning with the first frame of that; what did not come is silence. The
+// rate is in Hz.
+func (p *Party) Audio() (pcm []int16, rate int, err error) {
+	agreed, _ := p.Agreed()
+	frames := p.Heard()
+	if len(frames) == 0 {
+		return nil, 0, nil
+	}
+	newest := frames[len(frames)-1]
+	at := slices.IndexFunc(agreed.Receive, func(c sdp.Codec) bool { return c.PT == newest.PT })
+	if at < 0 {
+		return nil, 0, fmt.Errorf("callgen: %s heard payload type %d, which nobody agreed on", p.o.User, newest.PT)
+	}
+	info := agreed.Receive[at].Info
+	info.Channels = 1
+	decoder, err := codec.NewDecoder(info)
+	if err != nil {
+		return nil, 0, err
+	}
+	frames = slices.DeleteFunc(frames, func(f Frame) bool { return f.SSRC != newest.SSRC || f.PT != newest.PT })
+	slices.SortStableFunc(frames, func(a, b Frame) int { return int(int16(a.Seq - b.Seq)) })
+	frame := make([]int16, info.SampleRate/8) // RFC 6716 §2.1.4: 120 ms at most
+	for _, f := range frames {
+		place := int(int64(f.Time-frames[0].Time) * int64(info.SampleRate) / int64(info.ClockRate))
+		n, err := decoder.Decode(frame, f.Payload)
+		if err != nil {
+			return nil, 0, fmt.Errorf("callgen: %s heard what is no %s: %w", p.o.User, info.Name, err)
+		}
+		if end := place + n; end > len(pcm) {
+			pcm = append(pcm, make([]int16, end-len(pcm))...)
+		}
+		copy(pcm[place:], frame[:n])
+	}
+	return pcm, info.SampleRate, nil
 }
 
 // readRTP keeps what comes until the socket is closed.

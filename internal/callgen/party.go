@@ -20,7 +20,8 @@ import (
 type PartyOptions struct {
 	// User is the user part it is called by and calls from.
 	User string
-	// Codecs by preference; telephone-event comes with them. Default PCMU, PCMA.
+	// Codecs by preference; telephone-event comes with them. L16 is that of 16 kHz.
+	// Default PCMU, PCMA.
 	Codecs []string
 	// Ptime of what it sends. Default 20 ms.
 	Ptime time.Duration
@@ -89,13 +90,9 @@ func newParty(e *Endpoint, o PartyOptions) (*Party, error) {
 	if o.Reports == 0 {
 		o.Reports = 5 * time.Second
 	}
-	var infos []codec.Info
-	for _, name := range append(append([]string{}, o.Codecs...), codec.Event) {
-		info, ok := codec.Lookup(name, 0)
-		if !ok {
-			return nil, fmt.Errorf("callgen: there is no codec %q", name)
-		}
-		infos = append(infos, info)
+	infos, err := formats(o.Codecs)
+	if err != nil {
+		return nil, err
 	}
 	rtp, rtcp, err := pair(e.agent.Addr().Addr())
 	if err != nil {
@@ -107,10 +104,32 @@ func newParty(e *Endpoint, o PartyOptions) (*Party, error) {
 	}
 	p.stream = stream{
 		ssrc: rand.Uint32(), seq: uint16(rand.Uint32()), time: rand.Uint32(),
-		units: uint32(o.Ptime * Rate / time.Second), marker: true,
+		marker: true,
 	}
-	p.stream.pcm = make([]int16, p.stream.units)
 	return p, nil
+}
+
+// formats finds codecs by name, and the telephone-events of their clocks.
+func formats(names []string) ([]codec.Info, error) {
+	var out []codec.Info
+	event, wide := 8000, false
+	for _, name := range names {
+		clock := 0
+		if name == codec.L16 {
+			clock = 16000
+		}
+		info, ok := codec.Lookup(name, clock)
+		if !ok || !codec.Encodable(info) {
+			return nil, fmt.Errorf("callgen: codec %q cannot be spoken here", name)
+		}
+		wide = wide || info.Is(codec.Opus)
+		out = append(out, info)
+	}
+	if wide && len(names) == 1 {
+		event = 48000
+	}
+	info, _ := codec.Lookup(codec.Event, event)
+	return append(out, info), nil
 }
 
 // pair binds an even port for RTP and the one after it for RTCP (RFC 3550 §11).
@@ -254,6 +273,18 @@ func (p *Party) Reoffer(ctx context.Context, direction sdp.Direction) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// Change offers other codecs by a re-INVITE, and waits for its answer.
+func (p *Party) Change(ctx context.Context, codecs ...string) error {
+	infos, err := formats(codecs)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.desc.SetCodecs(infos)
+	p.mu.Unlock()
+	return p.Reoffer(ctx, sdp.SendRecv)
 }
 
 // Agreed is what both sides agreed on last; false before that.

@@ -2,7 +2,8 @@ package callgen
 
 import "tapedeck/internal/codec/g711"
 
-// Rate is the sample rate of everything that is said here, in Hz.
+// Rate is the sample rate of what is said in G.711, in Hz. In other codecs it is
+// theirs; Party.Agreed tells.
 const Rate = 8000
 
 // Source fills one frame with what is said next and reports whether it said

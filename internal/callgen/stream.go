@@ -17,7 +17,8 @@ import (
 type stream struct {
 	ssrc    uint32
 	seq     uint16
-	time    uint32 // RTP time of frame 0
+	time    uint32 // RTP time of frame origin
+	origin  uint64
 	units   uint32 // of the RTP clock, per frame
 	base    time.Duration
 	frame   uint64 // the next one
@@ -131,7 +132,7 @@ func (p *Party) tick() {
 		p.mu.Unlock()
 		return
 	}
-	clock := s.time + uint32(n)*s.units
+	clock := s.time + uint32(n-s.origin)*s.units
 	var begun *Playback
 	packets := p.events(clock)
 	if packets == nil {
@@ -179,13 +180,16 @@ func (p *Party) audio(clock uint32, due time.Duration) (packet []byte, begun *Pl
 	}
 	marker := s.marker || s.quiet // a talk spurt begins, RFC 3551 §4.1
 	s.marker, s.quiet = false, false
-	packet = make([]byte, rtp.HeaderSize+len(s.pcm))
+	packet = make([]byte, rtp.HeaderSize+mostPayload)
 	size, err := s.encoder.Encode(packet[rtp.HeaderSize:], s.pcm)
 	if err != nil {
-		return nil, begun // cannot happen with G.711 and a buffer of its size
+		return nil, begun // cannot happen with frames of this length and such a buffer
 	}
 	return p.header(packet[:rtp.HeaderSize+size], p.agreed.Send.PT, clock, marker), begun
 }
+
+// mostPayload is the longest payload that is made: 60 ms of L16 at 16 kHz.
+const mostPayload = 1920
 
 // A digit lasts five frames, and its end is sent three times (RFC 4733 §2.5.1.4).
 const (
@@ -221,7 +225,8 @@ func (p *Party) events(clock uint32) (packets [][]byte) {
 		packet := make([]byte, rtp.HeaderSize+4)
 		payload := packet[rtp.HeaderSize:]
 		payload[0], payload[1] = byte(eventOf(s.digits[0])), end|digitVolume
-		binary.BigEndian.PutUint16(payload[2:], uint16(uint32(step+1)*s.units))
+		frame := int(p.o.Ptime * time.Duration(p.agreed.Event.ClockRate) / time.Second)
+		binary.BigEndian.PutUint16(payload[2:], uint16((step+1)*frame))
 		packets = append(packets, p.header(packet, p.agreed.Event.PT, s.start, step == 0 && i == 0))
 	}
 	return packets

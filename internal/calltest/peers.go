@@ -43,8 +43,10 @@ func Sipp(t testing.TB, scenario string, ulaw []byte, more ...string) *Peer {
 	return p
 }
 
-// Baresip starts baresip as a party that says the WAV file and calls uri.
-func Baresip(t testing.TB, wavFile, uri string) *Peer {
+// Baresip starts baresip as a party that says the WAV file in a codec and calls
+// uri. The file has the codec's rate and channels as baresip names them: g711 is
+// "PCMU/8000/1", g722 "G722/16000/1", opus "opus/48000/2".
+func Baresip(t testing.TB, wavFile, uri, module, spoken string) *Peer {
 	t.Helper()
 	dir := t.TempDir()
 	p := &Peer{Port: freePorts(t, 1), name: "baresip"}
@@ -58,7 +60,7 @@ func Baresip(t testing.TB, wavFile, uri string) *Peer {
 	testkit.WriteFile(t, dir, "config", fmt.Sprintf(`sip_listen 127.0.0.1:%d
 net_interface 127.0.0.1
 module_path %s
-module g711.so
+module %s.so
 module aufile.so
 module_app account.so
 module_app menu.so
@@ -66,8 +68,8 @@ audio_source aufile,%s
 audio_player aufile,%s
 audio_alert none,none
 rtp_ports %d-%d
-`, p.Port, modules, wavFile, filepath.Join(dir, "heard.wav"), media, media+98))
-	testkit.WriteFile(t, dir, "accounts", fmt.Sprintf("<sip:alice@127.0.0.1:%d>;regint=0;audio_codecs=PCMU/8000/1\n", p.Port))
+`, p.Port, modules, module, wavFile, filepath.Join(dir, "heard.wav"), media, media+98))
+	testkit.WriteFile(t, dir, "accounts", fmt.Sprintf("<sip:alice@127.0.0.1:%d>;regint=0;audio_codecs=%s\n", p.Port, spoken))
 	testkit.WriteFile(t, dir, "contacts", "")
 	p.run(t, dir, "baresip", "-f", dir, "-e", "/dial "+uri)
 	return p

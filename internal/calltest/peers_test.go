@@ -70,7 +70,7 @@ func TestBaresipCallsIn(t *testing.T) {
 	p := Serve(t, Build(t))
 	wire := Watch(t)
 	far := Sipp(t, "callee.xml", ulaw(callee), "-m", "1")
-	near := Baresip(t, said, "sip:"+p.Number+"@"+p.SIP)
+	near := Baresip(t, said, "sip:"+p.Number+"@"+p.SIP, "g711", "PCMU/8000/1")
 
 	call := p.AwaitCall(t, "ringing")
 	rec := p.Record(t, call.ID, `{"stereo":true,"maxLength":60}`)
@@ -141,11 +141,16 @@ func judge(t *testing.T, a Audio, length time.Duration, left, right voice) {
 
 func writeWAV(t *testing.T, path string, pcm []int16) {
 	t.Helper()
+	writeWAVAs(t, path, wav.Format{SampleRate: 8000, Channels: 1}, pcm)
+}
+
+func writeWAVAs(t *testing.T, path string, format wav.Format, pcm []int16) {
+	t.Helper()
 	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := wav.NewWriter(f, wav.Format{SampleRate: 8000, Channels: 1}, int64(len(pcm)))
+	w, err := wav.NewWriter(f, format, int64(len(pcm)/format.Channels))
 	if err == nil {
 		err = w.Write(pcm)
 	}

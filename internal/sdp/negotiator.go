@@ -70,6 +70,12 @@ func New(o Options) *Negotiator {
 	}
 }
 
+// SetCodecs replaces the codecs that our next offer or answer names.
+func (n *Negotiator) SetCodecs(codecs []codec.Info) {
+	n.codecs = slices.Clone(codecs)
+	n.pinned = true
+}
+
 // Prefer puts the named codecs, in this order, before all others: in our offers, and in
 // our answers where the peer offers them. Names are compared without regard to case;
 // unknown ones are ignored.
