@@ -9,11 +9,7 @@ func predict(x []float32, weight []float32) bool {
 	order := len(weight)
 	var r [maxOrder + 1]float64
 	for k := range order + 1 {
-		sum := 0.0
-		for n, v := range x[k:] {
-			sum += float64(v * x[n])
-		}
-		r[k] = sum
+		r[k] = float64(dot(x[k:], x))
 	}
 	if r[0] < float64(len(x)) {
 		return false
@@ -80,15 +76,13 @@ func (c *channel) pitch(rate int) (period int, likeness float64) {
 // like those before them.
 func search(x []float32, from, to, n int) (lag int, likeness float64) {
 	now := x[len(x)-n:]
-	energy := power(now)
-	before := power(x[len(x)-n-from : len(x)-from])
+	energy := float64(dot(now, now))
+	past := x[len(x)-n-from : len(x)-from]
+	before := float64(dot(past, past))
 	lag = from
 	for k := from; k <= to; k++ {
-		past := x[len(x)-n-k:][:n]
-		sum := 0.0
-		for i, v := range now {
-			sum += float64(v * past[i])
-		}
+		past = x[len(x)-n-k:][:n]
+		sum := float64(dot(now, past))
 		if norm := math.Sqrt(energy * before); norm > 0 && sum/norm > likeness {
 			lag, likeness = k, sum/norm
 		}
@@ -100,10 +94,20 @@ func search(x []float32, from, to, n int) (lag int, likeness float64) {
 	return lag, likeness
 }
 
-func power(x []float32) float64 {
-	sum := 0.0
-	for _, v := range x {
-		sum += float64(v) * float64(v)
+// dot is the sum of the products; y is at least as long as x. Four sums, because
+// each addition waits for the one before it.
+func dot(x, y []float32) float32 {
+	var a, b, c, d float32
+	y = y[:len(x)]
+	i := 0
+	for ; i < len(x)-3; i += 4 {
+		a += x[i] * y[i]
+		b += x[i+1] * y[i+1]
+		c += x[i+2] * y[i+2]
+		d += x[i+3] * y[i+3]
 	}
-	return sum
+	for ; i < len(x); i++ {
+		a += x[i] * y[i]
+	}
+	return a + b + (c + d)
 }

@@ -83,18 +83,20 @@ func (c *channel) analyse(rate int) {
 	if !predict(c.windowed, s.weight[:s.order]) {
 		return // silence goes on as silence
 	}
-	s.residual = c.residual[s.order:]
-	for i := range s.residual {
-		s.residual[i] = c.recent[s.order+i] - s.expect(c.recent[i:s.order+i])
-	}
 	copy(s.past[:], c.recent[len(c.recent)-s.order:])
 
 	period, likeness := c.pitch(rate)
-	s.period = period
-	s.periods = min(3, len(s.residual)/s.period)
+	s.period, s.periods = period, min(3, (len(c.recent)-s.order)/period)
+	short := rate * 10 / millisec
+	s.residual = c.residual[:max(s.period*s.periods, short)]
+	begin := len(c.recent) - len(s.residual)
+	for i := range s.residual {
+		s.residual[i] = c.recent[begin+i] - s.expect(c.recent[begin+i-s.order:begin+i])
+	}
 	voiced := min(max((likeness-0.3)/0.4, 0), 1)
 	s.voiced = float32(voiced)
-	noise := power(s.residual[len(s.residual)-rate*10/millisec:]) / float64(rate*10/millisec)
+	tail := s.residual[len(s.residual)-short:]
+	noise := float64(dot(tail, tail)) / float64(short)
 	s.noise = float32(math.Sqrt(3 * noise * (1 - voiced*voiced))) // uniform in ±a has a power of a²/3
 	for _, v := range last(20) {
 		s.peak = max(s.peak, v, -v)
@@ -159,13 +161,7 @@ func (s *source) sample() float32 {
 var turns = [...]int{0, 0, 1, 0, 2, 1} //nolint:gochecknoglobals // a table
 
 // expect predicts the sample after these.
-func (s *source) expect(past []float32) float32 {
-	var sum float32
-	for i, w := range s.weight[:s.order] {
-		sum += w * past[i]
-	}
-	return sum
-}
+func (s *source) expect(past []float32) float32 { return dot(s.weight[:s.order], past) }
 
 func round(v float32) int16 {
 	return int16(math.Round(float64(min(max(v, math.MinInt16), math.MaxInt16))))
