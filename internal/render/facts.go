@@ -22,6 +22,7 @@ type facts struct {
 	stop    time.Duration
 	cause   voice.EndCause
 	last    time.Duration // of any entry
+	damaged bool          // bytes behind it could not be used
 
 	tracks map[uint16]*track
 	can    map[codec.Info]bool // whether it can be decoded
@@ -48,7 +49,15 @@ func newFacts() *facts {
 	return &facts{seen: map[factKey]bool{}, tracks: map[uint16]*track{}, can: map[codec.Info]bool{}}
 }
 
+// damage tells that bytes of the journal could not be used.
+func (f *facts) damage() { f.damaged = true }
+
 func (f *facts) add(e *journal.Entry) {
+	if f.damaged && !e.Repeat {
+		// What was in them lies between the entries around them.
+		f.gaps = append(f.gaps, Gap{Span: Span{min(f.last, e.At), e.At}, Damaged: true})
+		f.damaged = false
+	}
 	f.last = max(f.last, e.At)
 	if !e.Kind.Control() {
 		return
@@ -62,6 +71,7 @@ func (f *facts) add(e *journal.Entry) {
 	switch e.Kind {
 	case journal.KindTrackOpened:
 		t := f.track(e.Track)
+		t.known = true
 		t.call, t.party, t.role = voice.CallID(d.Call), d.Party, voice.Role(d.Role)
 		f.codecs(t, d.Codecs)
 	case journal.KindTrackClosed:
@@ -142,6 +152,7 @@ func (f *facts) track(n uint16) *track {
 // track is what is known of a track while its entries pass by. Both passes go
 // through the same states.
 type track struct {
+	known bool // the journal says whose it is
 	call  voice.CallID
 	party string
 	role  voice.Role

@@ -71,6 +71,8 @@ type TrackPlan struct {
 	Role   voice.Role   `json:"role"`
 	Side   int          `json:"side"` // channel of the file; 0 = first (left)
 	Always bool         `json:"always,omitempty"`
+	// Uncertain: what says whose track this is was in a damaged part of the journal.
+	Uncertain bool `json:"attribution_uncertain,omitempty"`
 	// Unheard is what came beside the track's packets, as its end in the journal says.
 	Unheard *journal.Unheard `json:"unheard,omitempty"`
 	Heard   []Span           `json:"heard,omitempty"` // when it is in the file, unless always
@@ -94,7 +96,9 @@ type Pause struct {
 type Gap struct {
 	Span
 	Lost uint64 `json:"lost"`
-	Tail bool   `json:"tail,omitempty"` // the end of the recording never reached the disk; what it was is not known
+	// Damaged: bytes of the journal are damaged; how many packets were in them is not known.
+	Damaged bool `json:"damaged,omitempty"`
+	Tail    bool `json:"tail,omitempty"` // the end of the recording never reached the disk; what it was is not known
 }
 
 // Make reads the journal once and plans the file. It fails with ErrNotBegun when
@@ -108,7 +112,7 @@ func Make(j *journal.Reader, l Layout) (*Plan, error) {
 	}
 	f := newFacts()
 	surveys := map[uint16]*timeline.Survey{}
-	err := each(j, func(e *journal.Entry) {
+	err := each(j, f.damage, func(e *journal.Entry) {
 		f.add(e)
 		if e.Kind != journal.KindPacket && e.Kind != journal.KindSenderReport {
 			return
@@ -195,9 +199,9 @@ func fileRate(sources, header int) int {
 	return usual[len(usual)-1]
 }
 
-// each gives every entry to fn. Corrupt parts are passed over; the journal counts
-// them.
-func each(j *journal.Reader, fn func(*journal.Entry)) error {
+// each gives every entry to fn. Corrupt parts are passed over, after damaged was
+// called, when it is not nil; the journal counts them.
+func each(j *journal.Reader, damaged func(), fn func(*journal.Entry)) error {
 	var e journal.Entry
 	var bad *journal.CorruptError
 	for {
@@ -209,6 +213,8 @@ func each(j *journal.Reader, fn func(*journal.Entry)) error {
 			return nil
 		case !errors.As(err, &bad):
 			return err
+		case damaged != nil:
+			damaged()
 		}
 	}
 }
@@ -223,7 +229,7 @@ func (p *Plan) layOut(f *facts) {
 	p.Tracks = []TrackPlan{}
 	for _, n := range f.numbers() {
 		t := f.tracks[n]
-		plan := TrackPlan{Number: int(n), Call: t.call, Party: t.party, Role: t.role, Unheard: t.unheard}
+		plan := TrackPlan{Number: int(n), Call: t.call, Party: t.party, Role: t.role, Unheard: t.unheard, Uncertain: !t.known}
 		own := t.call == voice.CallID(p.header.Call)
 		switch {
 		case own && t.role != voice.RoleSystem:

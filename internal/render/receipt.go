@@ -58,6 +58,8 @@ type TrackReceipt struct {
 	Role    voice.Role   `json:"role"`
 	Side    int          `json:"channel"` // of the file; 0 = first (left)
 	NoMedia bool         `json:"no_media"`
+	// Uncertain: what says whose track this is was in a damaged part of the journal.
+	Uncertain bool `json:"attribution_uncertain,omitempty"`
 
 	Received    int64 `json:"received"`    // of audio, each counted once
 	Lost        int64 `json:"lost"`        // by sequence number, never arrived
@@ -94,6 +96,9 @@ const (
 	SilenceUndecodable SilenceReason = "undecodable"
 	// SilenceComfortNoise: the party described its silence, and noise stands for it.
 	SilenceComfortNoise SilenceReason = "comfort-noise"
+	// SilenceNotRecorded: packets may have come that the recorder did not keep, or
+	// whose bytes in the journal are damaged. See Receipt.Gaps.
+	SilenceNotRecorded SilenceReason = "not-recorded"
 )
 
 // SilenceSpan is a silent part of a track.
@@ -134,7 +139,8 @@ type GapSpan struct {
 	StartMs int64  `json:"startMs"`
 	EndMs   int64  `json:"endMs"`
 	Lost    uint64 `json:"lost"`
-	Tail    bool   `json:"tail,omitempty"` // capture went on after the file's end, and nothing of it reached the disk
+	Damaged bool   `json:"damaged,omitempty"` // the bytes of the journal are damaged; how many packets were in them is not known
+	Tail    bool   `json:"tail,omitempty"`    // capture went on after the file's end, and nothing of it reached the disk
 }
 
 // FileDigest identifies the audio file.
@@ -190,7 +196,9 @@ func (r *renderer) receipt() Receipt {
 			out.MoreGaps++
 			continue
 		}
-		out.Gaps = append(out.Gaps, GapSpan{StartMs: p.sinceBegin(g.From), EndMs: p.sinceBegin(g.To), Lost: g.Lost, Tail: g.Tail})
+		out.Gaps = append(out.Gaps, GapSpan{
+			StartMs: max(0, p.sinceBegin(g.From)), EndMs: max(0, p.sinceBegin(g.To)), Lost: g.Lost, Damaged: g.Damaged, Tail: g.Tail,
+		})
 	}
 	out.Complete = p.Stopped && p.digest.CorruptParts == 0 && p.digest.TornBytes == 0 && len(p.Gaps) == 0
 	return out

@@ -227,32 +227,6 @@ func TestUnknownCodecIsSilenceWithAReason(t *testing.T) {
 	}
 }
 
-func TestGapsAndDamageAreInTheReceipt(t *testing.T) {
-	s := conversation(5 * time.Second)
-	s.add(3100*ms, journal.Entry{Kind: journal.KindGap, Detail: journal.Detail{From: 2100 * ms, Lost: 50}})
-	path := s.write(t)
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw[len(raw)/2] ^= 1
-	if err := os.WriteFile(path, append(raw, 1, 2, 3), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r := render(t, path, Layout{Stereo: true})
-	rc := r.receipt
-	if rc.Complete || rc.Journal.CorruptParts != 1 || rc.Journal.TornBytes != 3 || rc.Journal.Size != int64(len(raw)+3) {
-		t.Errorf("%+v", rc.Journal)
-	}
-	if len(r.sides[0]) != 40000 {
-		t.Errorf("%d samples", len(r.sides[0]))
-	}
-	whole := render(t, s.write(t), Layout{Stereo: true}).receipt
-	if len(whole.Gaps) != 1 || whole.Gaps[0] != (GapSpan{StartMs: 2000, EndMs: 3000, Lost: 50}) || whole.Complete {
-		t.Errorf("%+v", whole.Gaps)
-	}
-}
-
 func TestListsAreBounded(t *testing.T) {
 	s := newScene().track(0, 0, "A", "a", "caller").begin(0).speak(party{id: 1, to: 200 * time.Second, loss: 0.7, seed: 4})
 	for i := range maxListed + 10 {

@@ -1,6 +1,8 @@
 package render
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"tapedeck/internal/audio"
@@ -34,6 +36,8 @@ type voiced struct {
 	invented int64 // samples made up for lost packets
 	lastPT   int
 	streams  map[[2]int]int64 // packets by stream and segment
+	holes    []part           // where packets were not kept
+	hole     int              // index in holes, for silences
 	span     int              // for silences, which come in order of samples
 }
 
@@ -49,7 +53,7 @@ func newVoiced(p *Plan, t *TrackPlan, r *renderer, end int64) *voiced {
 			flow: flow{lane: lane, rate: p.SampleRate, warp: &r.warp, resamps: map[int]*audio.Resampler{}},
 		},
 		account: TrackReceipt{
-			Track: t.Number, Call: t.Call, Party: t.Party, Role: t.Role, Side: t.Side,
+			Track: t.Number, Call: t.Call, Party: t.Party, Role: t.Role, Side: t.Side, Uncertain: t.Uncertain,
 		},
 		lastPT:  -1,
 		streams: map[[2]int]int64{},
@@ -144,7 +148,7 @@ func reasonOf(k kind) SilenceReason {
 // turns session samples into samples of the file.
 func (v *voiced) classify(from, to, shift int64, reason SilenceReason) {
 	if v.plan.Always {
-		v.silence(from+shift, to-from, reason)
+		v.explain(from, to, shift, reason)
 		return
 	}
 	for from < to {
@@ -161,9 +165,54 @@ func (v *voiced) classify(from, to, shift int64, reason SilenceReason) {
 		if end <= from {
 			end, why = min(to, v.all.session(next.To)), reason
 		}
-		v.silence(from+shift, end-from, why)
+		v.explain(from, end, shift, why)
 		from = end
 	}
+}
+
+// explain finds out where packets may be missing because they were not kept.
+func (v *voiced) explain(from, to, shift int64, reason SilenceReason) {
+	for reason == SilenceNoPackets && from < to {
+		for v.hole < len(v.holes) && v.holes[v.hole].to <= from {
+			v.hole++
+		}
+		if v.hole == len(v.holes) || v.holes[v.hole].from >= to {
+			break
+		}
+		if g := v.holes[v.hole]; g.from > from {
+			v.silence(from+shift, g.from-from, reason)
+			from = g.from
+		}
+		end := min(to, v.holes[v.hole].to)
+		v.silence(from+shift, end-from, SilenceNotRecorded)
+		from = end
+	}
+	if from < to {
+		v.silence(from+shift, to-from, reason)
+	}
+}
+
+// holes lists where packets may be missing because they were not kept, in
+// samples of the session, in order.
+func (p *Plan) holes() []part {
+	// A packet's audio is older than the packet, by its length and the jitter.
+	const before = 100 * time.Millisecond
+	var out []part
+	for _, g := range p.Gaps {
+		if !g.Tail {
+			out = append(out, part{from: p.session(g.From - before), to: p.session(g.To)})
+		}
+	}
+	slices.SortFunc(out, func(a, b part) int { return cmp.Compare(a.from, b.from) })
+	merged := out[:0]
+	for _, g := range out {
+		if k := len(merged) - 1; k >= 0 && g.from <= merged[k].to {
+			merged[k].to = max(merged[k].to, g.to)
+			continue
+		}
+		merged = append(merged, g)
+	}
+	return merged
 }
 
 // silence adds to the list of silences; touching ones of one reason are one.

@@ -119,9 +119,10 @@ func (p *Plan) renderer(out *wav.Writer) *renderer {
 	for i := range p.Channels {
 		r.sides[i] = make([]int16, chunk)
 	}
-	end := r.kept[len(r.kept)-1].to
+	end, holes := r.kept[len(r.kept)-1].to, p.holes()
 	for i := range p.Tracks {
 		v := newVoiced(p, &p.Tracks[i], r, end)
+		v.holes = holes
 		r.voices = append(r.voices, v)
 		r.byNum[uint16(v.plan.Number)] = v
 	}
@@ -161,7 +162,7 @@ func (r *renderer) run(ctx context.Context) error {
 	lag := samples(timeline.MaxLate+margin, r.plan.SampleRate)
 	end := r.kept[len(r.kept)-1].to
 	var failed error
-	err := each(r.plan.journal, func(e *journal.Entry) {
+	err := each(r.plan.journal, nil, func(e *journal.Entry) {
 		if failed != nil {
 			return
 		}
