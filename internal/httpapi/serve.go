@@ -53,12 +53,6 @@ func (a *API) serve(w *answer, r *http.Request, q *request) {
 		a.fail(w, r, err)
 		return
 	}
-	// All of the request is read. Left as it is, the end of the time for that would
-	// look like a client that has gone, and end the context of a long answer.
-	if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		a.fail(w, r, err)
-		return
-	}
 	a.verbs.ServeHTTP(w, checked.request(r, route.Method, path))
 }
 
