@@ -51,7 +51,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 	var all killed
 	var group sync.WaitGroup
 	next := make(chan int) // numbers of kills
-	for range 6 {          // mostly they wait for the moment
+	for range 4 {          // mostly they wait for the moment
 		group.Go(func() {
 			for i := range next {
 				if err := all.kill(t, uint64(seed), uint64(i)); err != nil {
@@ -66,7 +66,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 	close(next)
 	group.Wait()
 	t.Logf("FAULTS|kill -9 of a recorder at a random moment|%d|%d|0|–|worst tail %v; %d were closed before", n, all.recordings, all.worst.Round(time.Millisecond), all.whole)
-	if all.begun == 0 || all.whole == 0 || all.worst > time.Second {
+	if n >= 20 && (all.begun == 0 || all.whole == 0) || all.worst > time.Second {
 		t.Errorf("seed %d: %+v", seed, &all)
 	}
 }

@@ -55,6 +55,11 @@ func TestARecording(t *testing.T) {
 	if last := list[len(list)-1]; last.Detail.Cause != "call-ended" || last.At != 1020*time.Millisecond || last.Detail.Wall.IsZero() {
 		t.Fatalf("stop %+v", last)
 	}
+	for _, e := range list {
+		if e.Kind == journal.KindTrackClosed && (e.Track != 1 || e.Detail.Unheard == nil || *e.Detail.Unheard != Unheard{Foreign: 3}) {
+			t.Errorf("the end of a track says %+v", e)
+		}
+	}
 	if f := g.files; f.syncs.Load() == 0 {
 		t.Fatal("nothing was fsynced")
 	}

@@ -2,9 +2,12 @@ package session
 
 import (
 	"errors"
+	"net"
 	"testing"
 	"time"
 
+	"tapedeck/internal/journal"
+	"tapedeck/internal/media"
 	"tapedeck/internal/recorder"
 	"tapedeck/internal/testkit"
 	"tapedeck/internal/voice"
@@ -132,4 +135,46 @@ func TestMaxLengthWithSkippedPauses(t *testing.T) {
 	}
 	errorless(t, near.Hangup(16))
 	r.stored(c.ID)
+}
+
+// What comes to the ports of a party and is no packet of it is counted in the
+// journal at the end of its track.
+func TestWhatIsNoPacketOfThePartyIsCounted(t *testing.T) {
+	r := newRig(t, nil)
+	near, c := r.up()
+	_, rec, err := r.Record(t.Context(), c.ID, &voice.RecordCall{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var party *media.Leg
+	r.within(c.ID, func(_ *session, l *leg) { party = l.media })
+	socket, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(party.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	for range 3 {
+		if _, err := socket.Write([]byte("this is no RTP")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testkit.Eventually(t, patience, func() bool { return party.Stats().Malformed == 3 })
+	errorless(t, near.Hangup(16))
+	r.stored(c.ID)
+	r.storedRecording(rec, voice.RecordingCompleted)
+	j, err := journal.Open(r.records.Path(rec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	var e journal.Entry
+	for j.Next(&e) == nil {
+		if e.Kind == journal.KindTrackClosed {
+			if u := e.Detail.Unheard; u == nil || u.Malformed != 3 {
+				t.Errorf("the end of the track says %+v", u)
+			}
+			return
+		}
+	}
+	t.Error("the track has no end")
 }
