@@ -66,16 +66,20 @@ func TestStretchDoesNotClick(t *testing.T) {
 // beside is the amplitude of all that is further than width from a tone, against the
 // amplitude of what is near.
 func beside(pcm []int16, freq, width float64) float64 {
+	windowed := make([]float64, len(pcm))
+	for i, v := range pcm {
+		windowed[i] = float64(v) * (0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(len(pcm))))
+	}
 	var near, far float64
 	for bin := 1; bin < len(pcm)/2; bin++ {
 		f := float64(bin) * 8000 / float64(len(pcm))
-		var re, im float64
-		for i, v := range pcm {
-			w := 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(len(pcm)))
-			s, c := math.Sincos(2 * math.Pi * f * float64(i) / 8000)
-			re, im = re+w*float64(v)*c, im+w*float64(v)*s
+		// Goertzel's way: two sums in place of a sine for each sample.
+		turn := 2 * math.Cos(2*math.Pi*f/8000)
+		var last, before float64
+		for _, v := range windowed {
+			last, before = v+turn*last-before, last
 		}
-		if power := re*re + im*im; math.Abs(f-freq) <= width {
+		if power := last*last + before*before - turn*last*before; math.Abs(f-freq) <= width {
 			near += power
 		} else {
 			far += power
