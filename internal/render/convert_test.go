@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -364,10 +365,30 @@ func (b *brokenFile) Write(p []byte) (int, error) {
 
 func (*brokenFile) Seek(int64, int) (int64, error) { return 0, nil }
 
-// callOf is the WAV file of a long stereo call, made while it is read.
-func callOf(hours int) (io.Reader, int64) {
-	const minute = 60 * 8000
-	frames := int64(hours) * 60 * minute
+// A longer file takes more time, and no more memory.
+func TestConvertTakesNoMemoryForLength(t *testing.T) {
+	took := func(format voice.AudioFormat, seconds int) uint64 {
+		var before, after runtime.MemStats
+		src := callOf(seconds)
+		runtime.ReadMemStats(&before)
+		if err := Convert(t.Context(), src, discard{io.Discard}, format, nil); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	for _, format := range voice.AudioFormats() {
+		short, long := took(format, 10), took(format, 40)
+		if long > 8<<20 || long > short+256<<10 {
+			t.Errorf("%s: %d bytes for 10 s, %d for 40 s", format, short, long)
+		}
+	}
+}
+
+// callOf is the WAV file of a stereo call of so many seconds, made while it is
+// read.
+func callOf(seconds int) io.Reader {
+	frames := int64(seconds) * 8000
 	head := &headOnly{}
 	if _, err := wav.NewWriter(head, wav.Format{SampleRate: 8000, Channels: 2}, frames); err != nil {
 		panic(err)
@@ -378,10 +399,10 @@ func callOf(hours int) (io.Reader, int64) {
 		body = binary.LittleEndian.AppendUint16(body, uint16(v))
 	}
 	readers := []io.Reader{bytes.NewReader(head.b)}
-	for range hours * 3600 {
+	for range seconds {
 		readers = append(readers, bytes.NewReader(body))
 	}
-	return io.MultiReader(readers...), frames
+	return io.MultiReader(readers...)
 }
 
 type headOnly struct{ b []byte }
@@ -395,8 +416,7 @@ func BenchmarkConvert(b *testing.B) {
 		b.Run(string(format), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				src, _ := callOf(1)
-				if err := Convert(b.Context(), src, discard{io.Discard}, format, nil); err != nil {
+				if err := Convert(b.Context(), callOf(3600), discard{io.Discard}, format, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
