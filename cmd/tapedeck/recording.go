@@ -75,7 +75,8 @@ func readAll(name string) ([]byte, error) {
 
 // print writes the result as the other commands do.
 func (f *serverFlags) print(out io.Writer, result any, show func(io.Writer)) error {
-	return (&databaseFlags{JSON: f.JSON}).print(out, result, show)
+	d := databaseFlags{JSON: f.JSON}
+	return d.print(out, result, show)
 }
 
 type recordingListCmd struct {

@@ -55,7 +55,7 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.whole {
 		r.Header.Del("Range")
 	}
-	var out http.ResponseWriter = w
+	out := w
 	if s.gets < len(s.cut) {
 		out = &short{ResponseWriter: w, left: s.cut[s.gets]}
 	}

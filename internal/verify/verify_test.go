@@ -370,9 +370,19 @@ func FuzzReceipt(f *testing.F) {
 				}
 			}
 		}
-		r := e.run(t, file, account, e.key.Public())
+		// As Run does, but without a disk, which would be most of the time.
+		r := &Report{}
+		content := r.signature(account, e.key.Public())
+		if content != nil {
+			r.Summary = Summary(content)
+			findings, err := render.Compare(bytes.NewReader(file), content)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Findings = append(r.Findings, findings...)
+		}
 		printed(t, r)
-		if _, sum, err := digest(bytes.NewReader(file)); r.Verified && (err != nil || sum != r.Receipt.File.SHA256) {
+		if _, sum, err := digest(bytes.NewReader(file)); content != nil && len(r.Faults()) == 0 && (err != nil || sum != content.File.SHA256) {
 			t.Fatalf("verified, with hash %s: %+v", sum, r)
 		}
 	})
