@@ -32,6 +32,7 @@ func somebodyWaits() time.Time { return time.UnixMicro(1) }
 // Format returns the recording's master in another format, made when it is asked
 // for the first time: however many ask at once, it is made once. The recording
 // must be available. Errors are *voice.Error: CodeFormatUnavailable,
+// CodeUnavailable when the disk has no room for it,
 // CodeRenderFailed, CodeNotReady when making it takes longer than Patience (it
 // goes on), CodeNotFound when the recording was deleted meanwhile.
 func (p *Publisher) Format(ctx context.Context, rec voice.Recording, format voice.AudioFormat) (voice.Render, error) {
@@ -68,6 +69,19 @@ func (p *Publisher) can(format voice.AudioFormat) error {
 	}
 }
 
+// room says that the disk has none for what is only asked for: what is left of it
+// is for the recordings that run, and for their masters.
+func (p *Publisher) room() error {
+	err := p.o.Recorder.Room()
+	if err == nil {
+		return nil
+	}
+	return &voice.Error{
+		Code: voice.CodeUnavailable, Op: "publish: make a file on demand", Err: err, RetryAfter: 30 * time.Second,
+		Message: "The server has no room for another file; what there is can be had",
+	}
+}
+
 // derived returns what is made of the master, and has it made if need be.
 func (p *Publisher) derived(ctx context.Context, rec voice.Recording, want voice.Render) (voice.Render, error) {
 	r, err := p.look(ctx, rec.ID, want.ID)
@@ -76,6 +90,9 @@ func (p *Publisher) derived(ctx context.Context, rec voice.Recording, want voice
 	}
 	if err == nil && r.Status == voice.RenderAvailable && p.there(ctx, r) {
 		return r, nil
+	}
+	if err := p.room(); err != nil {
+		return r, err
 	}
 	now := time.Now().UTC()
 	want.Workspace, want.Recording, want.Status = rec.Workspace, rec.ID, voice.RenderAccepted
@@ -175,6 +192,9 @@ func (p *Publisher) notReady(r voice.Render) error {
 // CodeConflict when it has too many already.
 func (p *Publisher) Again(ctx context.Context, rec voice.Recording, want voice.Render) (voice.Render, error) {
 	if err := p.can(want.Format); err != nil {
+		return want, err
+	}
+	if err := p.room(); err != nil {
 		return want, err
 	}
 	now := time.Now().UTC()

@@ -18,6 +18,7 @@ import (
 
 	"tapedeck/internal/jobs"
 	"tapedeck/internal/receipt"
+	"tapedeck/internal/recorder"
 	"tapedeck/internal/render"
 	"tapedeck/internal/store"
 	"tapedeck/internal/testkit"
@@ -433,6 +434,35 @@ func TestAgainRefuses(t *testing.T) {
 	err := r.Sweep(t.Context(), r.job(rec))
 	if !errors.Is(err, errWaiting) || isPermanent(err) || !r.hasJournal(rec.ID) {
 		t.Errorf("swept while renders wait: %v", err)
+	}
+}
+
+// TestNoRoomForMore: below the low-water mark of the disk nothing is made that is
+// only asked for; what there is, and the masters, are as ever.
+func TestNoRoomForMore(t *testing.T) {
+	r := newRig(t)
+	rec := r.published(t)
+	full, err := recorder.New(recorder.Options{Dir: r.dir, MinFree: 1 << 62})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := full.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r.o.Recorder = full
+	if _, err := r.Format(t.Context(), rec, voice.FormatFLAC); voice.CodeOf(err) != voice.CodeUnavailable {
+		t.Errorf("another format: %v", err)
+	}
+	if _, err := r.Again(t.Context(), rec, voice.Render{Format: voice.FormatWAV}); voice.CodeOf(err) != voice.CodeUnavailable {
+		t.Errorf("a render: %v", err)
+	}
+	if _, err := r.Peaks(t.Context(), rec, 10); err != nil {
+		t.Errorf("peaks that are there: %v", err)
+	}
+	if other := r.published(t); other.Status != voice.RecordingAvailable {
+		t.Errorf("a master is %s", other.Status)
 	}
 }
 

@@ -7075,6 +7075,23 @@ func (response RenderRecording501JSONResponse) VisitRenderRecordingResponse(w ht
 	return err
 }
 
+type RenderRecording503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response RenderRecording503JSONResponse) VisitRenderRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetRenderRequestObject struct {
 	WorkspaceID WorkspaceID `json:"workspaceId"`
 	RecordingID RecordingID `json:"recordingId"`
