@@ -107,7 +107,10 @@ func (f *diskFault) try(t *testing.T) {
 	}()
 	await(t, talking)
 	var list struct{ Results []Call }
-	h.Do(t, http.MethodGet, h.workspacePath()+"/channels/calls?direction=incoming&status=ongoing", "", http.StatusOK, &list)
+	testkit.Eventually(t, patience, func() bool { // the list is the database's, which follows
+		h.Do(t, http.MethodGet, h.workspacePath()+"/channels/calls?direction=incoming&status=ongoing", "", http.StatusOK, &list)
+		return len(list.Results) == faultCalls
+	})
 	for _, c := range list.Results {
 		for range f.more {
 			h.recordOf(t, c, http.StatusAccepted)
@@ -129,10 +132,11 @@ func (f *diskFault) try(t *testing.T) {
 		t.Errorf("%d of %d calls; of %d frames %d lost, %d twice, %d to the wrong party; the slowest took %v",
 			r.Connected, faultCalls, r.Sent, r.Lost, r.Duplicate, r.CrossTalk, worst)
 	}
-	recordings := h.Recordings(t)
-	if want := faultCalls * (1 + f.more); len(recordings) != want {
-		t.Errorf("%d recordings, want %d", len(recordings), want)
-	}
+	var recordings []Recording
+	testkit.Eventually(t, patience, func() bool {
+		recordings = h.Recordings(t)
+		return len(recordings) == faultCalls*(1+f.more)
+	})
 	packets, tail := 0, time.Duration(0)
 	for _, rec := range recordings {
 		rec = h.AwaitRecording(t, rec.ID, "available")
@@ -201,8 +205,6 @@ func diskFaults() []diskFault {
 			h.Disk.FailWrites(syscall.ENOSPC)
 			testkit.Eventually(t, patience, func() bool { return h.Disk.Injected() > 0 })
 			h.refuses(t, calls[0]) // new ones
-			ended := h.Recordings(t)[0].ID
-			h.AwaitRecording(t, ended, "available")
 		}},
 		{name: "EIO for good", judge: broken("storage-failed", time.Second), run: func(t *testing.T, h *House, calls []Call, _ <-chan struct{}) {
 			during(t, 1500*time.Millisecond)
@@ -264,7 +266,10 @@ func (h *House) steerUntilBroken(t *testing.T, calls []Call) {
 	t.Helper()
 	call := calls[0]
 	var recs struct{ Results []Recording }
-	h.Do(t, http.MethodGet, h.callsPathOf(call)+"/"+call.ID+"/recordings", "", http.StatusOK, &recs)
+	testkit.Eventually(t, patience, func() bool {
+		h.Do(t, http.MethodGet, h.callsPathOf(call)+"/"+call.ID+"/recordings", "", http.StatusOK, &recs)
+		return len(recs.Results) > 0
+	})
 	path := h.callsPathOf(call) + "/" + call.ID + "/recordings/" + recs.Results[0].ID
 	next := map[string]string{"paused": "ongoing", "ongoing": "paused"}
 	to := "paused"
@@ -275,7 +280,7 @@ func (h *House) steerUntilBroken(t *testing.T, calls []Call) {
 		switch {
 		case status == http.StatusAccepted:
 			return false
-		case status == http.StatusBadRequest && out.Code == "recording_not_active":
+		case out.Code == "recording_not_active", out.Code == "not_found": // the latter when the call is over
 			return true
 		}
 		t.Errorf("PATCH answered %d %s", status, out.Code)
