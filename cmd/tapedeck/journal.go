@@ -56,6 +56,7 @@ type journalRenderCmd struct {
 	Out       string        `help:"Where the WAV file goes." required:"" placeholder:"WAV"`
 	Receipt   string        `help:"Where the receipt goes, as JSON." placeholder:"FILE"`
 	Stereo    *bool         `negatable:"" help:"Two channels: the call's party left, what it hears right (default: as it was asked for)."`
+	Swap      bool          `help:"Exchange left and right."`
 	MaxLength time.Duration `help:"Longest file (default: as it was asked for)." placeholder:"DURATION"`
 }
 
@@ -76,6 +77,7 @@ func (c *journalRenderCmd) render(ctx context.Context, out io.Writer, j *journal
 		Stereo: h.Stereo, MaxLength: h.MaxLength, EndCause: voice.EndNodeLost,
 		Software: "tapedeck " + version, Progress: show,
 	}
+	layout.Swap = c.Swap
 	if c.Stereo != nil {
 		layout.Stereo = *c.Stereo
 	}

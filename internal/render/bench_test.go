@@ -18,6 +18,13 @@ import (
 // memory, a block for each 250 ms as the recorder does.
 func longCall(t testing.TB, length time.Duration) string {
 	t.Helper()
+	return drifting(t, length, 0, 0)
+}
+
+// drifting is longCall with senders whose clocks are fast by so many parts in a
+// million.
+func drifting(t testing.TB, length time.Duration, ppm ...float64) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "long.journal")
 	s := newScene().track(0, 0, "A", "a", "caller").track(0, 1, "B", "b", "callee").begin(0).join(0, "A", "B")
 	w, err := journal.Create(path, s.header, nil)
@@ -34,7 +41,7 @@ func longCall(t testing.TB, length time.Duration) string {
 	frames := int(length / (20 * ms))
 	for i := range frames {
 		for track := range uint16(2) {
-			at := time.Duration(i+1)*20*ms + time.Duration(i*7919%4000)*time.Microsecond
+			at := time.Duration(float64(i+1)*float64(20*ms)*(1-ppm[track]/1e6)) + time.Duration(i*7919%4000)*time.Microsecond
 			err = errors.Join(err, w.Packet(at, track, &journal.Packet{
 				Seq: uint16(i), Time: uint32(160 * i), SSRC: uint32(track), Payload: payload,
 			}))
@@ -114,6 +121,37 @@ func BenchmarkHour(b *testing.B) {
 
 func BenchmarkHourToNowhere(b *testing.B) {
 	path := longCall(b, time.Hour)
+	b.ReportAllocs()
+	for b.Loop() {
+		makeAndWrite(b, path, discard{io.Discard}, nil)
+	}
+}
+
+// BenchmarkDay renders a day of stereo G.711 and reports the most memory that it
+// had in use meanwhile: the heap, and all that the runtime took from the system.
+// Its journal takes 2 GB of disk.
+func BenchmarkDay(b *testing.B) {
+	path := longCall(b, 24*time.Hour)
+	runtime.GC()
+	var heap, system uint64
+	calls := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		makeAndWrite(b, path, discard{io.Discard}, func(int64, int64) {
+			if calls++; calls%64 == 0 {
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				heap, system = max(heap, m.HeapInuse), max(system, m.Sys-m.HeapReleased)
+			}
+		})
+	}
+	b.ReportMetric(float64(heap)/(1<<20), "MiB-heap")
+	b.ReportMetric(float64(system)/(1<<20), "MiB-system")
+}
+
+// BenchmarkHourOfDrift is an hour in which both senders' clocks are off.
+func BenchmarkHourOfDrift(b *testing.B) {
+	path := drifting(b, time.Hour, 300, -300)
 	b.ReportAllocs()
 	for b.Loop() {
 		makeAndWrite(b, path, discard{io.Discard}, nil)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"tapedeck/internal/codec"
 	"tapedeck/internal/journal"
 	"tapedeck/internal/voice"
@@ -446,4 +448,47 @@ func TestFileSoFarIsTheBeginningOfTheFile(t *testing.T) {
 			t.Errorf("%s: the file so far is not how the file begins", with)
 		}
 	}
+}
+
+// Whatever is lost, late, hushed and changed: the file is as long as the time was,
+// and its account adds up.
+func TestTheAccountAddsUp(t *testing.T) {
+	names := []string{"PCMU", "PCMA", "G722", "L16/16", opusOr(t, "L16/44")}
+	rapid.Check(t, func(rt *rapid.T) {
+		var p talker
+		p.freq = 600
+		frames := 0
+		for range rapid.IntRange(1, 4).Draw(rt, "codecs") {
+			l := leg{rapid.SampledFrom(names).Draw(rt, "codec"), rapid.IntRange(1, 40).Draw(rt, "frames")}
+			p.legs, frames = append(p.legs, l), frames+l.frames
+		}
+		marks := func(name string) func(int) bool {
+			set := map[int]bool{}
+			for _, from := range rapid.SliceOfN(rapid.IntRange(1, frames), 0, 4).Draw(rt, name) {
+				for f := range rapid.IntRange(1, 9).Draw(rt, "length") {
+					set[from+f] = true
+				}
+			}
+			return func(f int) bool { return set[f] }
+		}
+		p.lost, p.silent = marks("lost"), marks("silent")
+		// A packet that comes late after its clock rate was left is placed by its arrival.
+		late, oneClock := marks("late"), !slices.ContainsFunc(p.legs, func(l leg) bool { return formats(t)[l.codec].ClockRate != 8000 })
+		p.delay = func(f int) time.Duration {
+			if late(f) && oneClock {
+				return 130 * ms
+			}
+			return 0
+		}
+		length := time.Duration(frames)*20*ms + time.Second
+		s := talking(agreed(t, "PCMU", "PCMA", "G722", "L16/16", "L16/44", "opus")).talk(t, p).stop(length, voice.EndCallEnded)
+		r := render(t, s.write(t), Layout{})
+		a, ms := r.receipt.Tracks[0], length.Milliseconds()
+		if r.receipt.DurationMs != ms || a.AudioMs+a.SilenceMs < ms-2 || a.AudioMs+a.SilenceMs > ms {
+			rt.Fatalf("%d ms of file: %d of audio and %d of silence", r.receipt.DurationMs, a.AudioMs, a.SilenceMs)
+		}
+		if a.ConcealedMs > a.Lost*20 || a.ConcealedMs > a.AudioMs || a.Undecodable != 0 {
+			rt.Fatalf("%+v", a)
+		}
+	})
 }
