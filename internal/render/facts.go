@@ -185,7 +185,7 @@ func (f *facts) codecs(t *track, list []journal.Codec) {
 		}
 		info.SampleRate, info.Channels = orElse(info.SampleRate, c.ClockRate), orElse(info.Channels, 1)
 		if int(c.PT) < len(t.types) && c.ClockRate > 0 {
-			t.types[c.PT] = f.format(info)
+			t.types[c.PT] = f.format(info.Mono()) // a side of the file is one voice
 			f.source(t.types[c.PT])
 		}
 	}
