@@ -184,7 +184,7 @@ func TestPeaks(t *testing.T) {
 		left, _ := channels[0].(map[string]any)
 		low, _ := left["min"].([]any)
 		high, _ := left["max"].([]any)
-		if object["points"] != float64(len(low)) || len(low) != len(high) || query == "?points=5" && len(low) != 5 {
+		if object["points"] != float64(len(low)) || len(low) != len(high) || query == "?points=5" && len(low) > 5 { // a short recording has fewer
 			t.Errorf("%s: %v points, %d and %d", query, object["points"], len(low), len(high))
 		}
 		if again := n.Do(t, http.MethodGet, path+"/peaks"+query, nil, With("If-None-Match", a.Header.Get("ETag"))); again.Status != http.StatusNotModified {
