@@ -125,8 +125,8 @@ func peaks(recording string, p *voice.Peaks, final bool) openapi.Peaks {
 		RecordingID: recording, Final: final, SampleRate: p.SampleRate, Samples: p.Samples,
 		Channels: []openapi.PeaksChannel{},
 	}
-	if p.SampleRate > 0 {
-		out.DurationMs = p.Samples * 1000 / int64(p.SampleRate)
+	if rate := int64(p.SampleRate); rate > 0 {
+		out.DurationMs = (p.Samples*1000 + rate/2) / rate // rounded as in the receipt
 	}
 	for _, side := range p.Sides {
 		c := openapi.PeaksChannel{Min: make([]int, len(side.Min)), Max: make([]int, len(side.Max))}
