@@ -123,3 +123,25 @@ func TestSpeechIsNoMark(t *testing.T) {
 		}
 	}
 }
+
+// TestAChirpIsFoundWithoutItsTones: as when the packets after it were lost.
+func TestAChirpIsFoundWithoutItsTones(t *testing.T) {
+	for _, rate := range []int{8000, 48000} {
+		v := Voice{ID: 3, Rate: rate}
+		pcm := slices.Concat(make([]int16, rate), v.Mark(77), v.Mark(78))
+		whole := v.Near(pcm, float64(rate)+30, 100)
+		if !whole.Found() || !whole.Mark || whole.ID != 3 || whole.Counter != 77 || math.Abs(whole.At-float64(rate)) > 0.1 {
+			t.Errorf("at %d Hz: %+v", rate, whole)
+		}
+		clear(pcm[rate+rate/20 : rate+rate/5])
+		if torn := v.Near(pcm, float64(rate)-30, 100); !torn.Found() || torn.Mark || math.Abs(torn.At-float64(rate)) > 0.1 {
+			t.Errorf("at %d Hz, torn: %+v", rate, torn)
+		}
+		if none := v.Near(pcm, float64(rate)+float64(rate)/8, float64(rate)/50); none.Found() {
+			t.Errorf("at %d Hz, between marks: %+v", rate, none)
+		}
+		if edge := v.Near(pcm, 0, 10); edge.Found() || v.Near(pcm, float64(len(pcm)), 10).Found() {
+			t.Errorf("at %d Hz, at the edge: %+v", rate, edge)
+		}
+	}
+}
