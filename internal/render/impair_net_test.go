@@ -41,7 +41,7 @@ type network struct {
 	burst   float64 // mean length of a loss, packets; up to 1 = each by itself
 	jitter  time.Duration
 	shape   jitterShape
-	ordered bool    // no packet overtakes another
+	ordered bool    // no packet overtakes another, as in a queue
 	dup     float64 // share of the packets that arrive again
 	swap    float64 // share of the packets that are overtaken
 	down    []Span  // nothing arrives of what is sent then

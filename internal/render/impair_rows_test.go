@@ -66,12 +66,20 @@ func once(do func(p *phone)) func(*call, time.Duration) {
 
 func jitter(j time.Duration) func(c *call, p *phone) {
 	return func(_ *call, p *phone) {
-		p.net.jitter, p.net.shape, p.net.ordered = j, jitterShape(p.rnd.IntN(int(jitterShapes))), p.rnd.IntN(2) == 0
+		p.net.jitter, p.net.shape = j, jitterShape(p.rnd.IntN(int(jitterShapes)))
+		p.net.ordered = p.net.shape == inSpells && p.rnd.IntN(2) == 0
 	}
 }
 
 func loss(share, burst float64) func(c *call, p *phone) {
 	return func(_ *call, p *phone) { p.net.loss, p.net.burst = share, burst }
+}
+
+// scatter is jitter of each packet by itself.
+func scatter(j time.Duration) func(c *call, p *phone) {
+	return func(_ *call, p *phone) {
+		p.net.jitter, p.net.shape = j, jitterShape(p.rnd.IntN(int(inSpells)))
+	}
 }
 
 // between is a random number of milliseconds.
@@ -144,7 +152,7 @@ func clockRows() []impairment {
 			jitter(60*ms)(c, p)
 		})},
 		{name: "clocks +300 and −300 ppm, 8 h", length: 8 * time.Hour, quick: 3 * time.Minute, offset: markerLimit, do: long(func(*call, *phone) {})},
-		{name: "the same with 5 % lost and jitter of 100 ms", length: 8 * time.Hour, quick: 3 * time.Minute, offset: markerLimit, do: long(func(c *call, p *phone) {
+		{name: "the same with 5 % lost and delays of up to 100 ms", length: 8 * time.Hour, quick: 3 * time.Minute, offset: markerLimit, do: long(func(c *call, p *phone) {
 			p.net.loss = 0.05
 			jitter(100*ms)(c, p)
 		})},
@@ -201,7 +209,7 @@ func jumpRows() []impairment {
 		}},
 		{name: "again and again, with jitter of 40 ms", length: 2 * time.Minute, quick: time.Minute, offset: frame, do: func(c *call, end time.Duration) {
 			c.both(func(p *phone) {
-				jitter(40*ms)(c, p)
+				scatter(40*ms)(c, p)
 				for p.now < float64(end) {
 					p.talk(time.Duration(p.now) + p.between(8*time.Second, 20*time.Second))
 					p.stall(p.between(100*ms, 3*time.Second))
@@ -218,7 +226,7 @@ func jumpRows() []impairment {
 		{name: "RTP time jumps", offset: frame, do: once(func(p *phone) { p.jump(p.rnd.Uint32(), 0) })},
 		{name: "sequence numbers jump", offset: frame, do: once(func(p *phone) { p.jump(0, uint16(p.rnd.Uint32())) })},
 		{name: "both jump, with jitter of 60 ms", offset: frame, do: func(c *call, end time.Duration) {
-			c.both(func(p *phone) { jitter(60*ms)(c, p) })
+			c.both(func(p *phone) { scatter(60*ms)(c, p) })
 			once(func(p *phone) { p.jump(p.rnd.Uint32(), uint16(p.rnd.Uint32())) })(c, end)
 		}},
 		{name: "sequence numbers and RTP time wrap", do: talk(func(_ *call, p *phone) {
@@ -228,7 +236,7 @@ func jumpRows() []impairment {
 		{name: "a new SSRC", offset: frame, do: once((*phone).renew)},
 		{name: "a new SSRC every few seconds, with loss and jitter", length: time.Minute, offset: frame, do: func(c *call, end time.Duration) {
 			c.both(func(p *phone) {
-				jitter(60*ms)(c, p)
+				scatter(60*ms)(c, p)
 				p.net.loss = 0.02
 			})
 			spurts(6*time.Second, 0, (*phone).renew)(c, end)
@@ -300,7 +308,7 @@ func otherRows() []impairment {
 // much is a call to which much happens.
 func much(c *call, end time.Duration) {
 	c.both(func(p *phone) {
-		jitter(p.between(1, 120*ms))(c, p)
+		scatter(p.between(1, 120*ms))(c, p)
 		p.net.loss, p.net.dup, p.net.swap = 0.1*p.rnd.Float64(), 0.1*p.rnd.Float64(), 0.05*p.rnd.Float64()
 		p.ppm = 400*p.rnd.Float64() - 200
 		p.reports = p.rnd.IntN(2) == 0

@@ -2,48 +2,126 @@ package timeline
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
 const (
-	// A slope is taken to be real when it moves the audio by so much, over so long,
-	// and is one that a sound card's clock can have. Below, a flat line is nearer
-	// to the truth than a slope fitted to jitter.
-	slopeExcursion = int64(3 * time.Millisecond)
-	slopeSpan      = int64(30 * time.Second)
-	slopeMax       = 1e-3
+	// A slope is taken to be real when it moves the audio by more than slopeLeast,
+	// and by so many times what the envelope is uncertain. Below, a flat line is
+	// nearer to the truth than a slope fitted to jitter.
+	slopeLeast  = int64(250 * time.Microsecond)
+	slopeNoise  = 3
+	slopePoints = 5
+	slopeBlocks = 12
+	// slopeMax is what a sound card's clock can be off at all; over a short time
+	// less is believed.
+	slopeMax      = 1e-3
+	slopeMaxShort = 5e-4
+	slopeShort    = int64(30 * time.Second)
 	// strayed is how far the points may be above their line before the line is
 	// taken to be two.
 	strayed = int64(15 * time.Millisecond)
-	// groupPackets is how many packets it takes for the least delay among them to
-	// be within a few milliseconds of the envelope at 200 ms of jitter.
-	groupPackets = 200
+	// A step must be so many times larger than the noise around it.
+	stepNoise = 3
+	// nearby is how many points each side of a step are compared.
+	nearby = 8
 	// lastingly is how long the middle of a run may be above its line: a congested
 	// network comes back sooner.
 	lastingly = 2 * time.Minute
 	// maxSplits bounds how often the pieces of a run are split again.
 	maxSplits = 16
-	// nearby is how many points each side of a step are compared.
-	nearby = 8
+	// curveBlock is how many points are taken together to see a line that bends.
+	curveBlock = 16
 )
 
-// fit describes a run by one segment, or by several when one line does not do.
-func fit(r *rawRun) []Segment {
-	return fitPoints(r.points, r.first, r.rate, maxSplits)
+// fitter describes one run by straight lines.
+type fitter struct {
+	run     *rawRun
+	reports []noted // of the run, when the sender's wall clock can be believed
+	segs    []Segment
 }
 
-func fitPoints(pts []point, first mark, rate, depth int) []Segment {
-	base, slope := line(pts, rate)
-	at := split(pts, rate, base, slope)
-	if at > 0 && depth > 0 {
-		left := fitPoints(pts[:at], first, rate, depth-1)
-		return append(left, fitPoints(pts[at:], stepAt(pts, at), rate, depth-1)...)
+// fit describes a run by one segment, or by several when one line does not do.
+func fit(r *rawRun, reports []noted) []Segment {
+	f := &fitter{run: r, reports: believable(reports, r)}
+	stalls := f.stalls()
+	if len(r.points) <= 4*len(stalls) {
+		stalls = nil // hardly anything would be left
 	}
-	seg := Segment{First: first.n, RTPTime: pts[0].ext, Rate: rate, Drift: slope}
-	seg.At = time.Duration(base + nanos(pts[0].ext, rate))
+	pts := slices.Clone(r.points)
+	for _, s := range stalls {
+		pts = s.takeOut(pts)
+	}
+	f.fit(pts, r.first, false, maxSplits)
+	return stand(f.segs, stalls)
+}
+
+// takeOut makes of the points what they were without the stall. What lies next
+// to it is left out: a packet on the wrong side would be far below the rest.
+func (s *stall) takeOut(pts []point) []point {
+	const next = 5
+	kept := pts[:0]
+	for _, p := range pts {
+		begins, ends := p.first.n, p.first.n+p.packets
+		if begins-next <= s.at.n && s.at.n < ends+next {
+			continue
+		}
+		if begins >= s.at.n {
+			p.delay -= s.by
+		}
+		kept = append(kept, p)
+	}
+	return kept
+}
+
+// stand puts the stalls that sender reports told of, and that were taken out,
+// back in.
+func stand(segs []Segment, stalls []stall) []Segment {
+	if len(stalls) == 0 {
+		return segs
+	}
+	var out []Segment
+	by := int64(0)
+	for i, s := range segs {
+		for len(stalls) > 0 && stalls[0].at.n <= s.First {
+			by += stalls[0].by
+			stalls = stalls[1:]
+		}
+		next := int64(math.MaxInt64)
+		if i+1 < len(segs) {
+			next = segs[i+1].First
+		}
+		moved := s
+		moved.At += time.Duration(by)
+		out = append(out, moved)
+		for len(stalls) > 0 && stalls[0].at.n < next {
+			by += stalls[0].by
+			after := s
+			after.First, after.Joined = stalls[0].at.n, true
+			after.At = time.Duration(s.at(stalls[0].at.ext) + by)
+			after.RTPTime = stalls[0].at.ext
+			out = append(out, after)
+			stalls = stalls[1:]
+		}
+	}
+	return out
+}
+
+func (f *fitter) fit(pts []point, first mark, joined bool, depth int) {
+	base, slope := line(pts, f.run.rate)
+	if depth > 0 {
+		if i, at := f.split(pts, base, slope); i > 0 {
+			f.fit(pts[:i], first, joined, depth-1)
+			f.fit(pts[i:], at, true, depth-1)
+			return
+		}
+	}
+	seg := Segment{First: first.n, RTPTime: pts[0].ext, Rate: f.run.rate, Drift: slope, Joined: joined}
+	seg.At = time.Duration(base + nanos(pts[0].ext, f.run.rate))
 	// The same line, told from the first packet on.
 	seg.At, seg.RTPTime = time.Duration(seg.at(first.ext)), first.ext
-	return []Segment{seg}
+	f.segs = append(f.segs, seg)
 }
 
 // line fits the lower envelope: of all lines below all points, the one nearest
@@ -57,8 +135,7 @@ func line(pts []point, rate int) (base int64, slope float64) {
 		least = min(least, p.delay)
 		mean += float64(p.ext-x0) / float64(len(pts))
 	}
-	span := nanos(pts[len(pts)-1].ext-x0, rate)
-	if span < slopeSpan {
+	if len(pts) < slopePoints {
 		return least, 0
 	}
 	a, b := hullEdge(pts, x0, mean)
@@ -67,10 +144,42 @@ func line(pts []point, rate int) (base int64, slope float64) {
 		return least, 0
 	}
 	slope = float64(b.delay-a.delay) / dx
-	if math.Abs(slope) > slopeMax || math.Abs(slope)*float64(span) < float64(slopeExcursion) {
+	base = a.delay - int64(math.Round(slope*float64(nanos(a.ext-x0, rate))))
+	span := nanos(pts[len(pts)-1].ext-x0, rate)
+	most := slopeMax
+	if span < slopeShort {
+		most = slopeMaxShort
+	}
+	moves := int64(math.Abs(slope) * float64(span))
+	if math.Abs(slope) > most || moves < slopeLeast+slopeNoise*roughness(pts, rate, base, slope) {
 		return least, 0
 	}
-	return a.delay - int64(math.Round(slope*float64(nanos(a.ext-x0, rate)))), slope
+	return base, slope
+}
+
+// roughness is how far the least of each block of points is above the line, the
+// median of all blocks: how sure the envelope is.
+func roughness(pts []point, rate int, base int64, slope float64) int64 {
+	size := max(1, len(pts)/slopeBlocks)
+	var lows []int64
+	for i := 0; i+size <= len(pts); i += size {
+		low := int64(math.MaxInt64)
+		for _, p := range pts[i : i+size] {
+			low = min(low, p.above(pts[0].ext, rate, base, slope))
+		}
+		lows = append(lows, low)
+	}
+	return median(lows)
+}
+
+// above is how far a point is above a line that begins at x0.
+func (p *point) above(x0 int64, rate int, base int64, slope float64) int64 {
+	return p.delay - base - int64(slope*float64(nanos(p.ext-x0, rate)))
+}
+
+func median(v []int64) int64 {
+	slices.Sort(v)
+	return v[len(v)/2]
 }
 
 // hullEdge returns the ends of the lower hull's edge over the given time.
@@ -99,77 +208,4 @@ func hullEdge(pts []point, x0 int64, mean float64) (a, b point) {
 // convex reports whether b lies below the line from a to c.
 func convex(a, b, c point) bool {
 	return float64(b.delay-a.delay)*float64(c.ext-a.ext) < float64(c.delay-a.delay)*float64(b.ext-a.ext)
-}
-
-// split returns the index of the point at which the points leave their line for
-// good, or 0. A part in the middle that comes back is the network's doing and
-// stays on the line.
-func split(pts []point, rate int, base int64, slope float64) int {
-	above := func(p point) int64 {
-		return p.delay - base - int64(slope*float64(nanos(p.ext-pts[0].ext, rate)))
-	}
-	type group struct {
-		from, to int // points
-		least    int64
-	}
-	var groups []group
-	g, packets := group{least: math.MaxInt64}, int64(0)
-	for i, p := range pts {
-		g.least, g.to = min(g.least, above(p)), i+1
-		if packets += p.packets; packets >= groupPackets {
-			groups = append(groups, g)
-			g, packets = group{from: i + 1, least: math.MaxInt64}, 0
-		}
-	}
-	if len(groups) < 2 {
-		return 0
-	}
-	for i := 0; i < len(groups); {
-		j := i
-		for j < len(groups) && groups[j].least > strayed {
-			j++
-		}
-		if j == i {
-			i++
-			continue
-		}
-		lasts := time.Duration(pts[groups[j-1].to-1].second-pts[groups[i].from].second) * bucket
-		if i == 0 || j == len(groups) || lasts >= lastingly {
-			return boundary(pts, above)
-		}
-		i = j
-	}
-	return 0
-}
-
-// boundary returns the point at which the envelope changes most.
-func boundary(pts []point, above func(point) int64) int {
-	least := func(pts []point) int64 {
-		low := int64(math.MaxInt64)
-		for _, p := range pts {
-			low = min(low, above(p))
-		}
-		return low
-	}
-	best, most := 0, int64(0)
-	for i := 1; i < len(pts); i++ {
-		change := abs(least(pts[max(0, i-nearby):i]) - least(pts[i:min(len(pts), i+nearby)]))
-		if change > most {
-			best, most = i, change
-		}
-	}
-	if most < strayed/2 {
-		return len(pts) / 2 // no step, a curve
-	}
-	return best
-}
-
-// stepAt returns the packet at which the step before point i took place: it is
-// in that second or in the one before.
-func stepAt(pts []point, i int) mark {
-	before, after := &pts[i-1], &pts[i]
-	if abs(before.change) > abs(after.change) && before.changeAt.n > pts[0].first.n {
-		return before.changeAt
-	}
-	return after.changeAt
 }

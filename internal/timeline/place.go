@@ -26,6 +26,7 @@ type Segment struct {
 	At      time.Duration `json:"atNs"`
 	Rate    int           `json:"clockRate"`
 	Drift   float64       `json:"drift,omitempty"`
+	Joined  bool          `json:"joined,omitempty"` // RTP time goes on from the segment before
 }
 
 // DriftPPM is how fast the sender's clock is against the session's, in parts per
@@ -69,9 +70,10 @@ const (
 	// audio back.
 	MaxLate = 10 * time.Second
 	// slewMax is the difference between where audio should go on and where it ended
-	// that is taken back by one sample a packet, which nobody hears. More is a new
-	// anchor.
-	slewMax = 20 * time.Millisecond
+	// that is taken back by one sample each slewStep, which nobody hears. More is a
+	// new anchor.
+	slewMax  = 20 * time.Millisecond
+	slewStep = 20 * time.Millisecond
 )
 
 // Placer is the second pass.
@@ -86,21 +88,46 @@ type Placer struct {
 type placing struct {
 	stream
 	index   int
-	segment int // the present one, by the ordinal of packets
-	last    int // the newest that audio was placed by
-	// The audio placed last: where it ends, in samples and in RTP time.
-	open    bool
-	end     int64
-	endTime int64
+	segment int     // the present one, by the ordinal of packets
+	slew    []int64 // of each segment at its beginning, in samples
 }
 
 // Placer begins a second pass at a sample rate in hertz.
 func (m *Map) Placer(sampleRate int) *Placer {
 	p := &Placer{m: m, rate: int64(sampleRate), streams: map[uint32]*placing{}}
 	for i := range m.Streams {
-		p.streams[m.Streams[i].SSRC] = &placing{index: i}
+		p.streams[m.Streams[i].SSRC] = &placing{index: i, slew: p.slews(m.Streams[i].Segments)}
 	}
 	return p
+}
+
+// slews returns by how much each segment begins off its own line, because it
+// goes on where the one before ended.
+func (p *Placer) slews(segments []Segment) []int64 {
+	out := make([]int64, len(segments))
+	for k := 1; k < len(segments); k++ {
+		if s := &segments[k]; s.Joined {
+			off := p.sample(&segments[k-1], out[k-1], s.RTPTime) - s.sample(s.RTPTime, p.rate)
+			if abs(off) <= samples(int64(slewMax), p.rate) {
+				out[k] = off
+			}
+		}
+	}
+	return out
+}
+
+// sample is the session sample of an RTP time. It depends on nothing else, so
+// that neighbours touch to the sample in whatever order they come.
+func (p *Placer) sample(s *Segment, slew, ext int64) int64 {
+	at := s.sample(ext, p.rate)
+	if slew == 0 {
+		return at
+	}
+	taken := max(0, nanos(ext-s.RTPTime, s.Rate)/int64(slewStep))
+	if slew > 0 {
+		return at + max(0, slew-taken)
+	}
+	return at + min(0, slew+taken)
 }
 
 // Lost is how many packets never came, as the sequence numbers tell.
@@ -150,12 +177,9 @@ func (p *Placer) Place(pk Packet) Placement {
 	if !ok {
 		return Placement{Verdict: Stray}
 	}
-	if k > s.last && ext != s.endTime {
-		s.open = false
-	}
-	s.last = max(s.last, k)
-	out := p.position(s, &segments[k], ext, int64(pk.Ticks))
-	out.Stream, out.Segment, out.Seq = s.index, k, seq
+	start := p.sample(&segments[k], s.slew[k], ext)
+	end := p.sample(&segments[k], s.slew[k], ext+int64(pk.Ticks))
+	out := Placement{Verdict: Placed, Start: start, Length: end - start, Stream: s.index, Segment: k, Seq: seq}
 	if ord == late {
 		out.Verdict = Late
 	}
@@ -213,23 +237,6 @@ func (s *Segment) sample(ext, rate int64) int64 {
 		return at
 	}
 	return at + int64(math.Round(s.Drift*float64(ticks)/float64(s.Rate)))
-}
-
-// position continues the audio placed before where it can, so that neighbours
-// touch to the sample, and corrects by one sample a packet.
-func (p *Placer) position(s *placing, seg *Segment, ext, ticks int64) Placement {
-	start := seg.sample(ext, p.rate)
-	length := floorDiv(ticks*p.rate, int64(seg.Rate))
-	slew := samples(int64(slewMax), p.rate)
-	if s.open && ext == s.endTime && abs(start-s.end) <= slew {
-		start = s.end
-		want := seg.sample(ext+ticks, p.rate) - start
-		length = min(max(want, length-1), length+1)
-	}
-	if !s.open || ext >= s.endTime {
-		s.open, s.end, s.endTime = true, start+length, ext+ticks
-	}
-	return Placement{Verdict: Placed, Start: start, Length: length}
 }
 
 // samples is the number of the sample nearest to a time in nanoseconds.

@@ -46,3 +46,96 @@ func ntpNanos(d uint64) int64 {
 	whole, rest := int64(int32(d>>32)), int64(d&0xffffffff)
 	return whole*int64(time.Second) + rest*int64(time.Second)>>32
 }
+
+const (
+	// A sender's wall clock is believed when it and arrival pass alike from one
+	// report to the next, but for jitter and what clocks are off.
+	reportJitter = int64(500 * time.Millisecond)
+	// stoodLeast is the shortest time for which a sender is found to have stood
+	// still by its reports. Less is how they are made: of times that were rounded
+	// to packets.
+	stoodLeast = int64(30 * time.Millisecond)
+	// reportsApart is how far apart two reports may be to say something of what
+	// was between them. RFC 3550 §6.2 has five seconds, or more in a crowd.
+	reportsApart = 30 * time.Second
+)
+
+// stall is a packet before which the sender stood still for so long with a
+// frozen RTP clock.
+type stall struct {
+	at mark
+	by int64
+}
+
+// reportsIn returns the reports that came between two packets.
+func (s *surveyed) reportsIn(from, to int64) []noted {
+	var out []noted
+	for _, r := range s.reports {
+		if r.n >= from && r.n <= to {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// believable returns the reports, or none when the sender's wall clock does not
+// go as ours does, or its RTP times are not those of the run.
+func believable(reports []noted, r *rawRun) []noted {
+	const off = 1000 // 1/1000 is far more than clocks are off
+	for i := 1; i < len(reports); i++ {
+		a, b := &reports[i-1], &reports[i]
+		passed := int64(b.arrival - a.arrival)
+		if abs(b.ntp-a.ntp-passed) > reportJitter+passed/off {
+			return nil
+		}
+		if still := still(a, b, r.rate); still < -stoodLeast-passed/off {
+			return nil
+		}
+	}
+	return reports
+}
+
+// still is how long RTP time stood still between two reports.
+func still(a, b *noted, rate int) int64 { return b.ntp - a.ntp - nanos(b.ext-a.ext, rate) }
+
+// stalls finds where the sender stood still, by its own account, for less than
+// what arrival alone makes a new run of.
+func (f *fitter) stalls() []stall {
+	var out []stall
+	for i := 1; i < len(f.reports); i++ {
+		a, b := &f.reports[i-1], &f.reports[i]
+		by := still(a, b, f.run.rate)
+		if by < stoodLeast || b.arrival-a.arrival > reportsApart {
+			continue
+		}
+		if at, ok := f.stoodAt(a, b, by); ok {
+			out = append(out, stall{at, by})
+		}
+	}
+	return out
+}
+
+// stoodAt returns the first packet after a stall between two reports.
+func (f *fitter) stoodAt(a, b *noted, by int64) (mark, bool) {
+	pts := f.run.points
+	from, to := 0, len(pts)
+	for from < len(pts)-1 && pts[from+1].first.n <= a.n {
+		from++
+	}
+	for to > from+1 && pts[to-1].first.n > b.n {
+		to--
+	}
+	return f.change(pts, from, to, by)
+}
+
+// vetoed says whether reports before and after a point tell that the sender's
+// clock went on: what looks like a step there is the network's doing.
+func (f *fitter) vetoed(p point) bool {
+	for i := 1; i < len(f.reports); i++ {
+		a, b := &f.reports[i-1], &f.reports[i]
+		if a.n < p.first.n-p.packets && p.first.n+2*p.packets < b.n && b.arrival-a.arrival <= reportsApart {
+			return still(a, b, f.run.rate) < stoodLeast
+		}
+	}
+	return false
+}

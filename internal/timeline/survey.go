@@ -61,14 +61,21 @@ const (
 
 // rawRun is a run while its packets come.
 type rawRun struct {
+	delayed bool // RTP time goes on from the run before
 	first   mark
 	rate    int
+	ticks   int64 // of its last packet
 	packets int64
 	begin   time.Duration // arrival of its first packet
 	low     int64         // extremes of the delay
 	high    int64
 	points  []point
+	above   []uint8 // of each packet: milliseconds over its point's least delay
+	fresh   []int64 // delays of the packets of the last point
 }
+
+// far is rawRun.above of what is further above than can be told.
+const far = 255
 
 // point is the least delay among the packets of a second.
 type point struct {
@@ -77,10 +84,8 @@ type point struct {
 	delay   int64
 	packets int64
 	first   mark // its first packet
-	// The largest change of delay from one packet to the next, and the one after
-	// it: where a step in this second would be.
-	change   int64
-	changeAt mark
+	bytes   int  // index in rawRun.above of its first packet
+	jumped  bool // RTP time jumped ahead to catch up with arrival
 }
 
 // mark is a packet: its ordinal in the stream, and its RTP time.
@@ -122,7 +127,7 @@ func (s *surveyed) add(p *Packet) {
 	if len(s.runs) == 0 || s.runs[len(s.runs)-1].rate != p.Rate {
 		s.settle()
 		s.runs = append(s.runs, rawRun{rate: p.Rate})
-		s.runs[len(s.runs)-1].add(p, at, d, 0)
+		s.runs[len(s.runs)-1].add(p, at, d, false)
 		return
 	}
 	run := &s.runs[len(s.runs)-1]
@@ -134,12 +139,14 @@ func (s *surveyed) add(p *Packet) {
 	case far > step && !goesOn:
 		s.begin(delayed, p, at, d)
 	case (far > step || far < -step) && goesOn:
-		s.goOn(p, at, d, change)
+		s.goOn(p, at, d)
 	default:
 		// In the run, or back in it: the candidate was strays, or a congestion that
 		// is over. A lower delay on a steady clock is a network that got better.
 		s.kind = noCandidate
-		run.add(p, at, d, change)
+		// RTP time jumped by what the delay fell: the sender's doing, not the network's.
+		caughtUp := change < -strayed && lag < 0 && abs(change-lag) < strayed
+		run.add(p, at, d, caughtUp)
 	}
 }
 
@@ -147,19 +154,20 @@ func (s *surveyed) add(p *Packet) {
 // candidate.
 func (s *surveyed) begin(kind candidacy, p *Packet, at mark, d int64) {
 	s.cand, s.kind = rawRun{rate: p.Rate}, kind
-	s.cand.add(p, at, d, 0)
+	s.cand.add(p, at, d, false)
 }
 
 // goOn adds a packet to the candidate and makes a run of it when enough packets
 // go with each other.
-func (s *surveyed) goOn(p *Packet, at mark, d, change int64) {
+func (s *surveyed) goOn(p *Packet, at mark, d int64) {
 	c := &s.cand
-	c.add(p, at, d, change)
+	c.add(p, at, d, false)
 	enough := c.packets >= jumpPackets
 	if s.kind == delayed {
 		enough = c.packets >= stallPackets && p.Arrival-c.begin >= stallTime && c.high-c.low <= 2*step
 	}
 	if enough {
+		c.delayed = s.kind == delayed
 		s.runs = append(s.runs, *c)
 		s.cand, s.kind = rawRun{}, noCandidate
 	}
@@ -169,30 +177,40 @@ func (s *surveyed) goOn(p *Packet, at mark, d, change int64) {
 // together until the end is a run.
 func (s *surveyed) settle() {
 	if s.kind != noCandidate && s.cand.packets >= jumpPackets && s.cand.high-s.cand.low <= step {
+		s.cand.delayed = s.kind == delayed
 		s.runs = append(s.runs, s.cand)
 	}
 	s.cand, s.kind = rawRun{}, noCandidate
 }
 
-func (r *rawRun) add(p *Packet, at mark, d, change int64) {
+func (r *rawRun) add(p *Packet, at mark, d int64, jumped bool) {
 	if r.packets == 0 {
 		r.first, r.begin, r.low, r.high = at, p.Arrival, d, d
 	}
 	r.packets++
+	r.ticks = int64(p.Ticks)
 	r.low, r.high = min(r.low, d), max(r.high, d)
 	second := int64(p.Arrival / bucket)
 	if k := len(r.points) - 1; k < 0 || r.points[k].second < second {
-		r.points = append(r.points, point{second: second, ext: at.ext, delay: d, packets: 1, first: at, change: change, changeAt: at})
-		return
+		r.close()
+		r.points = append(r.points, point{second: second, ext: at.ext, delay: d, first: at, bytes: len(r.above)})
 	}
 	pt := &r.points[len(r.points)-1]
 	pt.packets++
+	pt.jumped = pt.jumped || jumped
+	r.fresh = append(r.fresh, d)
 	if d < pt.delay {
 		pt.ext, pt.delay = at.ext, d
 	}
-	if abs(change) > abs(pt.change) {
-		pt.change, pt.changeAt = change, at
+}
+
+// close writes down how far the packets of the last point are above its least.
+func (r *rawRun) close() {
+	for _, d := range r.fresh {
+		over := (d - r.points[len(r.points)-1].delay) / int64(time.Millisecond)
+		r.above = append(r.above, uint8(min(over, far)))
 	}
+	r.fresh = r.fresh[:0]
 }
 
 // envelope is the least delay of late.
@@ -204,6 +222,27 @@ func (r *rawRun) envelope() int64 {
 	return least
 }
 
+// merge makes one run of those whose RTP time goes on: where the sender stood
+// still between them is seen better in the whole.
+func (s *surveyed) merge() {
+	var out []rawRun
+	for i := range s.runs {
+		r := &s.runs[i]
+		r.close()
+		if k := len(out) - 1; k >= 0 && r.delayed {
+			for j := range r.points {
+				r.points[j].bytes += len(out[k].above)
+			}
+			out[k].points = append(out[k].points, r.points...)
+			out[k].above = append(out[k].above, r.above...)
+			out[k].packets += r.packets
+			continue
+		}
+		out = append(out, *r)
+	}
+	s.runs = out
+}
+
 // Finish ends the first pass.
 func (v *Survey) Finish() *Map {
 	m := &Map{}
@@ -211,12 +250,17 @@ func (v *Survey) Finish() *Map {
 	for _, ssrc := range v.order {
 		s := v.streams[ssrc]
 		s.settle()
+		s.merge()
 		if s.packets > 0 && s.packets < minStream && most >= minStream {
 			continue
 		}
 		st := Stream{SSRC: ssrc, Packets: s.packets}
 		for i := range s.runs {
-			st.Segments = append(st.Segments, fit(&s.runs[i])...)
+			last := s.packets
+			if i+1 < len(s.runs) {
+				last = s.runs[i+1].first.n
+			}
+			st.Segments = append(st.Segments, fit(&s.runs[i], s.reportsIn(s.runs[i].first.n, last))...)
 		}
 		m.Streams = append(m.Streams, st)
 	}

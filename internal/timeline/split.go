@@ -1,0 +1,192 @@
+package timeline
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// level is the envelope of a few points: how much its points move, and how far
+// its packets are above it, the mean.
+type level struct{ least, moves, mean, packets, points int64 }
+
+// noise is how sure the levels of two sides of a step are. The least of few
+// packets is as far from the envelope as their number and jitter say, which one
+// packet alone does not know.
+func noise(l, r *level) int64 {
+	const sure = 12
+	jitter := max(l.mean, r.mean)
+	moves := max(l.moves, r.moves)
+	if min(l.points, r.points) < nearby/2 {
+		moves *= 2 // what moves slowly does not show in few points
+	}
+	return max(moves, sure*jitter/min(l.packets, r.packets))
+}
+
+// split returns the index of the point at which the envelope makes a step for
+// good, and the packet; 0 when it makes none. A part in the middle that comes
+// back is the network's doing and stays on the line.
+func (f *fitter) split(pts []point, base int64, slope float64) (int, mark) {
+	above := make([]int64, len(pts))
+	for i := range pts {
+		above[i] = pts[i].above(pts[0].ext, f.run.rate, base, slope)
+	}
+	best, most := 0, int64(0)
+	for i := 1; i < len(pts); i++ {
+		l, r := f.level(pts, above, max(0, i-nearby), i), f.level(pts, above, i, min(len(pts), i+nearby))
+		by := r.least - l.least
+		if abs(by) < strayed+stepNoise*noise(&l, &r)/2 || abs(by) < abs(most) {
+			continue
+		}
+		// Around a step up, the first place of several is the one; around a step
+		// down, the last: the envelope of a window is that of its lowest point.
+		if abs(by) == abs(most) && by > 0 {
+			continue
+		}
+		if f.vetoed(pts[i]) || comesBack(pts, above, i, by) {
+			continue
+		}
+		best, most = i, by
+	}
+	if best > 0 {
+		return best, f.stepAt(pts, best, most)
+	}
+	return f.bend(pts, above)
+}
+
+// level looks at the points from one index to before another.
+func (f *fitter) level(pts []point, above []int64, from, to int) level {
+	out := level{least: math.MaxInt64}
+	for _, a := range above[from:to] {
+		out.least = min(out.least, a)
+	}
+	var window [nearby]int64
+	over := window[:0]
+	for i := from; i < to; i++ {
+		over = append(over, above[i]-out.least)
+		out.packets += pts[i].packets
+		for _, b := range f.run.above[pts[i].bytes : pts[i].bytes+int(pts[i].packets)] {
+			out.mean += int64(b) * int64(time.Millisecond)
+		}
+	}
+	// One point may be of the other side, or of a moment without network.
+	slices.Sort(over)
+	out.points = int64(len(over))
+	out.moves, out.mean = over[len(over)-1-len(over)/4], out.mean/out.packets
+	return out
+}
+
+// comesBack says whether the high side of a step falls back to the low side's
+// level soon, away from the step, without RTP time having jumped to it: a
+// congested network, not a sender that stood still.
+func comesBack(pts []point, above []int64, i int, by int64) bool {
+	away, low := 1, int64(math.MaxInt64)
+	from := i
+	if by < 0 {
+		away, from = -1, i-1
+		for _, a := range above[i:min(len(pts), i+nearby)] {
+			low = min(low, a)
+		}
+	} else {
+		for _, a := range above[max(0, i-nearby):i] {
+			low = min(low, a)
+		}
+	}
+	limit := low + abs(by)*3/10
+	for k := from; k >= 0 && k < len(pts); k += away {
+		if time.Duration(abs(pts[k].second-pts[from].second))*bucket > lastingly {
+			return false
+		}
+		if pts[k].jumped {
+			return false
+		}
+		if above[k] <= limit {
+			return true
+		}
+	}
+	return false
+}
+
+// bend returns the middle when the points leave their line for long without a
+// step: the sender's clock changed its pace.
+func (f *fitter) bend(pts []point, above []int64) (int, mark) {
+	since := -1
+	for i := 0; i+curveBlock <= len(pts); i += curveBlock {
+		l := f.level(pts, above, i, i+nearby)
+		if l.least < strayed+stepNoise*l.moves/2 {
+			since = -1
+			continue
+		}
+		if since < 0 {
+			since = i
+		}
+		if lasts := time.Duration(pts[i+curveBlock-1].second-pts[since].second) * bucket; lasts >= lastingly {
+			return len(pts) / 2, pts[len(pts)/2].first
+		}
+	}
+	return 0, mark{}
+}
+
+// stepAt returns the first packet after the step before point i.
+func (f *fitter) stepAt(pts []point, i int, by int64) mark {
+	from, to := max(0, i-2), min(len(pts), i+2)
+	at, ok := f.change(pts, from, to, by)
+	if !ok {
+		return pts[i].first
+	}
+	return at
+}
+
+// change finds where among the packets of some points the envelope rises, or
+// falls, by so much: the first packet after it. No packet is below its envelope,
+// and of the places that allow for that, the one with the least jitter is it.
+func (f *fitter) change(pts []point, from, to int, by int64) (mark, bool) {
+	var marks []mark
+	var delays []int64
+	for k := from; k < to; k++ {
+		f.each(&pts[k], func(m mark, delay int64) {
+			marks, delays = append(marks, m), append(delays, delay)
+		})
+	}
+	before, after := int64(math.MaxInt64), int64(math.MaxInt64)
+	packets := int64(len(delays))
+	for k := max(0, from-nearby); k < min(len(pts), to+nearby); k++ {
+		switch {
+		case k < from:
+			before = min(before, pts[k].delay)
+			packets += pts[k].packets
+		case k >= to:
+			after = min(after, pts[k].delay-by)
+			packets += pts[k].packets
+		}
+	}
+	// Of each place, the least delay of what is behind it.
+	behind := make([]int64, len(delays)+1)
+	behind[len(delays)] = after
+	for k := len(delays) - 1; k >= 0; k-- {
+		behind[k] = min(behind[k+1], delays[k]-by)
+	}
+	best, most := -1, int64(math.MinInt64)
+	for k := 0; k <= len(delays); k++ {
+		if k > 0 {
+			before = min(before, delays[k-1])
+		}
+		envelope := min(before, behind[k]) / int64(time.Microsecond)
+		if sum := packets*envelope - int64(k)*(by/int64(time.Microsecond)); sum > most {
+			best, most = k, sum
+		}
+	}
+	if best < 0 || best >= len(marks) {
+		return mark{}, false
+	}
+	return marks[best], true
+}
+
+// each gives the packets of a point, with their delays to the millisecond. Their
+// ordinals and RTP times are as if none had been lost or overtaken.
+func (f *fitter) each(p *point, do func(m mark, delay int64)) {
+	for k, b := range f.run.above[p.bytes : p.bytes+int(p.packets)] {
+		delay := p.delay + int64(b)*int64(time.Millisecond)
+		do(mark{p.first.n + int64(k), p.first.ext + int64(k)*f.run.ticks}, delay)
+	}
+}
