@@ -190,6 +190,11 @@ func (p *Placer) Place(pk Packet) Placement {
 // earlier one for what comes late after a change.
 func choose(segments []Segment, now int, p *Packet, ext int64) (int, bool) {
 	d := delay(p, ext)
+	if k := byTime(segments, now, ext); k != now {
+		if _, ok := segments[k].above(p.Rate, d, ext); ok {
+			return k, true
+		}
+	}
 	best, least, ok := 0, int64(math.MaxInt64), false
 	for k := now; k >= max(0, now-2); k-- {
 		if above, fits := segments[k].above(p.Rate, d, ext); fits && above < least {
@@ -200,6 +205,19 @@ func choose(segments []Segment, now int, p *Packet, ext int64) (int, bool) {
 		}
 	}
 	return best, ok
+}
+
+// byTime returns the segment, near the present one, that RTP time says. It does
+// where RTP time goes on from one to the next.
+func byTime(segments []Segment, now int, ext int64) int {
+	k := now
+	for k+1 < len(segments) && segments[k+1].Joined && ext >= segments[k+1].RTPTime {
+		k++
+	}
+	for k > 0 && segments[k].Joined && ext < segments[k].RTPTime {
+		k--
+	}
+	return k
 }
 
 // above is by how much a delay is more than the segment's least one, and whether

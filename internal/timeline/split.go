@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -18,7 +19,7 @@ func noise(l, r *level) int64 {
 	jitter := max(l.mean, r.mean)
 	moves := max(l.moves, r.moves)
 	if min(l.points, r.points) < nearby/2 {
-		moves *= 2 // what moves slowly does not show in few points
+		moves *= 3 // what moves slowly does not show in few points
 	}
 	return max(moves, sure*jitter/min(l.packets, r.packets))
 }
@@ -141,52 +142,58 @@ func (f *fitter) stepAt(pts []point, i int, by int64) mark {
 // falls, by so much: the first packet after it. No packet is below its envelope,
 // and of the places that allow for that, the one with the least jitter is it.
 func (f *fitter) change(pts []point, from, to int, by int64) (mark, bool) {
-	var marks []mark
-	var delays []int64
+	var packets []heard
 	for k := from; k < to; k++ {
-		f.each(&pts[k], func(m mark, delay int64) {
-			marks, delays = append(marks, m), append(delays, delay)
-		})
+		packets = f.heard(packets, &pts[k])
 	}
+	slices.SortStableFunc(packets, func(a, b heard) int { return cmp.Compare(a.ext, b.ext) })
 	before, after := int64(math.MaxInt64), int64(math.MaxInt64)
-	packets := int64(len(delays))
+	all := int64(len(packets))
 	for k := max(0, from-nearby); k < min(len(pts), to+nearby); k++ {
 		switch {
 		case k < from:
 			before = min(before, pts[k].delay)
-			packets += pts[k].packets
+			all += pts[k].packets
 		case k >= to:
 			after = min(after, pts[k].delay-by)
-			packets += pts[k].packets
+			all += pts[k].packets
 		}
 	}
 	// Of each place, the least delay of what is behind it.
-	behind := make([]int64, len(delays)+1)
-	behind[len(delays)] = after
-	for k := len(delays) - 1; k >= 0; k-- {
-		behind[k] = min(behind[k+1], delays[k]-by)
+	behind := make([]int64, len(packets)+1)
+	behind[len(packets)] = after
+	for k := len(packets) - 1; k >= 0; k-- {
+		behind[k] = min(behind[k+1], packets[k].delay-by)
 	}
 	best, most := -1, int64(math.MinInt64)
-	for k := 0; k <= len(delays); k++ {
+	for k := 0; k <= len(packets); k++ {
 		if k > 0 {
-			before = min(before, delays[k-1])
+			before = min(before, packets[k-1].delay)
 		}
 		envelope := min(before, behind[k]) / int64(time.Microsecond)
-		if sum := packets*envelope - int64(k)*(by/int64(time.Microsecond)); sum > most {
+		if sum := all*envelope - int64(k)*(by/int64(time.Microsecond)); sum > most {
 			best, most = k, sum
 		}
 	}
-	if best < 0 || best >= len(marks) {
+	if best < 0 || best >= len(packets) {
 		return mark{}, false
 	}
-	return marks[best], true
+	return packets[best].mark, true
 }
 
-// each gives the packets of a point, with their delays to the millisecond. Their
-// ordinals and RTP times are as if none had been lost or overtaken.
-func (f *fitter) each(p *point, do func(m mark, delay int64)) {
-	for k, b := range f.run.above[p.bytes : p.bytes+int(p.packets)] {
-		delay := p.delay + int64(b)*int64(time.Millisecond)
-		do(mark{p.first.n + int64(k), p.first.ext + int64(k)*f.run.ticks}, delay)
+// heard is a packet of which only its delay matters.
+type heard struct {
+	mark
+	delay int64
+}
+
+// heard appends the packets of a point, with their delays to the millisecond.
+// Their ordinals are as if no stray had been among them.
+func (f *fitter) heard(to []heard, p *point) []heard {
+	for k := range p.packets {
+		i := int64(p.bytes) + k
+		ext := p.first.ext + (k+int64(f.run.order[i]))*f.run.ticks
+		to = append(to, heard{mark{p.first.n + k, ext}, p.delay + int64(f.run.above[i])*int64(time.Millisecond)})
 	}
+	return to
 }

@@ -45,6 +45,9 @@ type stream struct {
 	clocked bool
 	ext     int64 // RTP time of the last audio packet, extended
 	newest  time.Duration
+	// RTP time of the packet with the highest sequence number.
+	top     uint32
+	topRate int
 }
 
 // sequence places the packet's sequence number, which it returns without wraps,
@@ -66,10 +69,10 @@ func (s *stream) sequence(p *Packet) (int64, order) {
 			s.lost += delta - 1
 		}
 		s.excused = false
-		s.high, s.newest = n, p.Arrival
+		s.high, s.newest, s.top, s.topRate = n, p.Arrival, p.Time, p.Rate
 		s.mark(n, true)
 		return n, inOrder
-	case delta > 0 || delta <= -seqWindow:
+	case delta > 0 || delta <= -seqWindow || !s.older(p):
 		s.restart(p) // the sender began to count anew: nothing is known to be lost
 		return s.high, inOrder
 	case s.marked(n):
@@ -87,10 +90,23 @@ func (s *stream) plausible(p *Packet, delta int64) bool {
 	return delta <= maxDropout || time.Duration(delta)*shortest <= p.Arrival-s.newest
 }
 
+// older says whether a packet with an older sequence number has an older RTP time
+// too. Where it has not, the sender began to count anew among numbers that were
+// used lately.
+func (s *stream) older(p *Packet) bool {
+	const longest = 60 // seconds
+	if p.Rate != s.topRate || p.Rate <= 0 {
+		return true
+	}
+	by := int64(int32(s.top - p.Time))
+	return by >= 0 && by <= longest*int64(p.Rate)
+}
+
 // restart counts from the packet's number on. It begins one cycle up, so that
 // packets that come late stay above zero.
 func (s *stream) restart(p *Packet) {
 	s.high, s.newest, s.excused = int64(p.Seq)+1<<16, p.Arrival, false
+	s.top, s.topRate = p.Time, p.Rate
 	clear(s.seen[:])
 	s.mark(s.high, true)
 }

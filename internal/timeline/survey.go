@@ -70,9 +70,15 @@ type rawRun struct {
 	low     int64         // extremes of the delay
 	high    int64
 	points  []point
-	above   []uint8 // of each packet: milliseconds over its point's least delay
-	fresh   []int64 // delays of the packets of the last point
+	// Of each packet: milliseconds over its point's least delay, and by how many
+	// packets its RTP time is off what its place in the point says.
+	above []uint8
+	order []int8
+	fresh []fresh // of the last point
 }
+
+// fresh is a packet of the present second.
+type fresh struct{ delay, ext int64 }
 
 // far is rawRun.above of what is further above than can be told.
 const far = 255
@@ -188,17 +194,17 @@ func (r *rawRun) add(p *Packet, at mark, d int64, jumped bool) {
 		r.first, r.begin, r.low, r.high = at, p.Arrival, d, d
 	}
 	r.packets++
-	r.ticks = int64(p.Ticks)
 	r.low, r.high = min(r.low, d), max(r.high, d)
 	second := int64(p.Arrival / bucket)
 	if k := len(r.points) - 1; k < 0 || r.points[k].second < second {
 		r.close()
 		r.points = append(r.points, point{second: second, ext: at.ext, delay: d, first: at, bytes: len(r.above)})
 	}
+	r.ticks = int64(p.Ticks)
 	pt := &r.points[len(r.points)-1]
 	pt.packets++
 	pt.jumped = pt.jumped || jumped
-	r.fresh = append(r.fresh, d)
+	r.fresh = append(r.fresh, fresh{d, at.ext})
 	if d < pt.delay {
 		pt.ext, pt.delay = at.ext, d
 	}
@@ -206,9 +212,12 @@ func (r *rawRun) add(p *Packet, at mark, d int64, jumped bool) {
 
 // close writes down how far the packets of the last point are above its least.
 func (r *rawRun) close() {
-	for _, d := range r.fresh {
-		over := (d - r.points[len(r.points)-1].delay) / int64(time.Millisecond)
+	for k, f := range r.fresh {
+		pt := &r.points[len(r.points)-1]
+		over := (f.delay - pt.delay) / int64(time.Millisecond)
 		r.above = append(r.above, uint8(min(over, far)))
+		off := floorDiv(f.ext-pt.first.ext, r.ticks) - int64(k)
+		r.order = append(r.order, int8(min(max(off, math.MinInt8), math.MaxInt8)))
 	}
 	r.fresh = r.fresh[:0]
 }
@@ -235,6 +244,7 @@ func (s *surveyed) merge() {
 			}
 			out[k].points = append(out[k].points, r.points...)
 			out[k].above = append(out[k].above, r.above...)
+			out[k].order = append(out[k].order, r.order...)
 			out[k].packets += r.packets
 			continue
 		}
