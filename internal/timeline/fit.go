@@ -12,7 +12,7 @@ const (
 	// nearer to the truth than a slope fitted to jitter.
 	slopeLeast  = int64(250 * time.Microsecond)
 	slopeNoise  = 3
-	slopePoints = 5
+	slopePoints = 8
 	slopeBlocks = 12
 	// slopeMax is what a sound card's clock can be off at all; over a short time
 	// less is believed.

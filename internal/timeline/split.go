@@ -178,7 +178,12 @@ func (f *fitter) change(pts []point, from, to int, by int64) (mark, bool) {
 	if best < 0 || best >= len(packets) {
 		return mark{}, false
 	}
-	return packets[best].mark, true
+	if best == 0 {
+		return packets[0].mark, true
+	}
+	// Right behind the last one before: what came next may not be in the run.
+	last := packets[best-1].mark
+	return mark{last.n + 1, last.ext + f.run.ticks}, true
 }
 
 // heard is a packet of which only its delay matters.
