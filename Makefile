@@ -13,7 +13,7 @@ BENCH ?= .
 CALLS := ./internal/calltest/...
 UNITS = $(shell $(GO) list ./... | grep -v /internal/calltest)
 
-.PHONY: help build generate lint test scenario fuzz bench load kills faults cover check deps
+.PHONY: help build generate lint test scenario fuzz bench load kills faults impairments cover check deps
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ kills: ## kill -9 of a recorder KILLS (1000) times, of the server KILLS_SERVER (
 
 faults: deps ## all fault runs, and what they counted as a table
 	scripts/faults
+
+impairments: ## SEEDS (50) simulated calls of every kind of bad network; writes the table in docs/recording.md
+	$(GO) test -run '^TestImpairments$$' -timeout 60m ./internal/render -impairments $${SEEDS:-50}
 
 cover: deps ## statement coverage of all packages by all tests
 	$(GO) test -timeout 20m -p 1 -coverpkg=./... -coverprofile=coverage.txt ./... | grep -v 'no test files'

@@ -135,11 +135,17 @@ func clockRows() []impairment {
 		}
 	}
 	long := func(more func(c *call, p *phone)) func(*call, time.Duration) {
-		return talk(func(c *call, p *phone) {
-			drift(300, -300)(c, p)
-			p.ptime, p.every = 60*ms, 20
-			more(c, p)
-		})
+		return func(c *call, end time.Duration) {
+			c.both(func(p *phone) {
+				drift(300, -300)(c, p)
+				p.every = 8
+				more(c, p)
+				for p.now < float64(end) {
+					p.talk(min(end, time.Duration(p.now)+30*time.Second))
+					p.quiet(min(end, time.Duration(p.now)+4*time.Minute+30*time.Second))
+				}
+			})
+		}
 	}
 	return []impairment{
 		{name: "clocks +200 and −200 ppm, a call of 10 s", length: 10 * time.Second, do: talk(drift(200, -200))},
@@ -151,8 +157,8 @@ func clockRows() []impairment {
 			p.ppm, p.net.loss, p.every = 600*p.rnd.Float64()-300, 0.02, 4
 			jitter(60*ms)(c, p)
 		})},
-		{name: "clocks +300 and −300 ppm, 8 h", length: 8 * time.Hour, quick: 3 * time.Minute, offset: markerLimit, do: long(func(*call, *phone) {})},
-		{name: "the same with 5 % lost and delays of up to 100 ms", length: 8 * time.Hour, quick: 3 * time.Minute, offset: markerLimit, do: long(func(c *call, p *phone) {
+		{name: "clocks +300 and −300 ppm, 8 h, half a minute of talk every five", length: 8 * time.Hour, quick: 10 * time.Minute, offset: markerLimit, do: long(func(*call, *phone) {})},
+		{name: "the same with 5 % lost and delays of up to 100 ms", length: 8 * time.Hour, quick: 10 * time.Minute, offset: markerLimit, do: long(func(c *call, p *phone) {
 			p.net.loss = 0.05
 			jitter(100*ms)(c, p)
 		})},
@@ -198,8 +204,8 @@ func jumpRows() []impairment {
 	}
 	return []impairment{
 		{name: "the sender stands still for 40 to 250 ms", length: time.Minute, offset: frame, do: once(stall(40*ms, 250*ms))},
-		{name: "for 0.25 to 5 s", length: time.Minute, offset: frame, do: once(stall(250*ms, 5*time.Second))},
-		{name: "for 244 s", length: 6 * time.Minute, offset: frame, do: func(c *call, end time.Duration) {
+		{name: "the sender stands still for 0.25 to 5 s", length: time.Minute, offset: frame, do: once(stall(250*ms, 5*time.Second))},
+		{name: "the sender stands still for 244 s", length: 6 * time.Minute, offset: frame, do: func(c *call, end time.Duration) {
 			c.both(func(p *phone) {
 				p.every = 2
 				p.talk(c.begin + 40*time.Second)
@@ -207,7 +213,7 @@ func jumpRows() []impairment {
 				p.talk(end)
 			})
 		}},
-		{name: "again and again, with jitter of 40 ms", length: 2 * time.Minute, quick: time.Minute, offset: frame, do: func(c *call, end time.Duration) {
+		{name: "the sender stands still again and again, with jitter of 40 ms", length: 2 * time.Minute, quick: time.Minute, offset: frame, do: func(c *call, end time.Duration) {
 			c.both(func(p *phone) {
 				scatter(40*ms)(c, p)
 				for p.now < float64(end) {
@@ -216,7 +222,7 @@ func jumpRows() []impairment {
 				}
 			})
 		}},
-		{name: "for up to 250 ms, sender reports, jitter of 100 ms", length: time.Minute, offset: frame, do: func(c *call, end time.Duration) {
+		{name: "the sender stands still for up to 250 ms, with sender reports, jitter of 100 ms", length: time.Minute, offset: frame, do: func(c *call, end time.Duration) {
 			c.both(func(p *phone) {
 				p.reports = true
 				jitter(100*ms)(c, p)

@@ -42,23 +42,25 @@ func TestImpairments(t *testing.T) {
 	}
 	t.Logf("seeds from %d on", first)
 	var table []*outcome
-	for _, row := range impairments() {
-		if !strings.Contains(row.name, *only) {
-			continue
+	t.Run("rows", func(t *testing.T) {
+		for _, row := range impairments() {
+			if !strings.Contains(row.name, *only) {
+				continue
+			}
+			out := &outcome{row: &row}
+			table = append(table, out)
+			t.Run(row.name, func(t *testing.T) {
+				t.Parallel()
+				for i := range n {
+					out.add(row.run(t, first+uint64(i), quick), first+uint64(i))
+				}
+				out.check(t)
+				if *seeds > 0 {
+					t.Logf("%d calls, %d marks: marker %.2f ms, channels %.2f ms, length %.2f ms", out.calls, out.marks, out.worst[0], out.worst[1], out.worst[2])
+				}
+			})
 		}
-		out := &outcome{row: &row}
-		table = append(table, out)
-		t.Run(row.name, func(t *testing.T) {
-			start := time.Now()
-			for i := range n {
-				out.add(row.run(t, first+uint64(i), quick), first+uint64(i))
-			}
-			out.check(t)
-			if *seeds > 0 {
-				t.Logf("%d calls, %d marks: marker %.2f ms, channels %.2f ms, length %.2f ms; %s", out.calls, out.marks, out.worst[0], out.worst[1], out.worst[2], time.Since(start).Round(ms))
-			}
-		})
-	}
+	})
 	if *seeds >= 50 && *only == "" && !t.Failed() {
 		publish(t, table, first)
 	}
