@@ -271,10 +271,19 @@ func (p *phone) strays(n int) {
 
 func otherRows() []impairment {
 	swap := func(names ...string) func(p *phone) {
-		return func(p *phone) { p.use(names[p.rnd.IntN(len(names))], map[bool]int{true: 16000}[names[0] == codec.L16]) }
+		return func(p *phone) { p.use(names[p.rnd.IntN(len(names))], 0) }
 	}
 	return []impairment{
 		{name: "codec changes, PCMU and PCMA", do: spurts(3*time.Second, 0, swap(codec.PCMU, codec.PCMA))},
+		{name: "codec changes, PCMU, PCMA, G.722 and L16 of 16 kHz", codecs: wide(), do: spurts(3*time.Second, 0, func(p *phone) {
+			of := []string{codec.PCMU, codec.PCMA, codec.G722, codec.L16}[p.rnd.IntN(4)]
+			p.use(of, map[string]int{codec.L16: 16000}[of])
+		})},
+		{name: "PCMA on one side, G.722 on the other", codecs: wide(), do: talk(func(c *call, p *phone) {
+			if p.use(codec.PCMA, 0); p == c.right {
+				p.use(codec.G722, 0)
+			}
+		})},
 		{name: "packet time changes, 10 to 60 ms", do: spurts(3*time.Second, 0, func(p *phone) {
 			p.ptime = time.Duration(10+10*p.rnd.IntN(6)) * ms
 		})},
