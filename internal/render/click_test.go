@@ -64,7 +64,8 @@ func TestAClickWouldBeHeard(t *testing.T) {
 // loudestElsewhere returns the place at which there is most of other pitches
 // than the tone's, and how much, in dB against the tone.
 func loudestElsewhere(pcm []int16, hz float64) (at int, db float64) {
-	const size, hop, beside = 256, 128, 200 // samples, samples, Hz
+	const size, hop = 256, 128 // samples
+	const beside = 200         // Hz
 	var window, sin, cos [size]float64
 	for i := range size { // Blackman-Harris: side lobes at −92 dB
 		x := 2 * math.Pi * float64(i) / size

@@ -43,7 +43,7 @@ func (e *ear) Write(b []byte) (int, error) {
 		e.head = append(e.head, b...)
 		r, err := wav.NewReader(bytes.NewReader(e.head))
 		if err != nil {
-			return n, nil // not whole yet: finish tells
+			return n, err // the header is written at once
 		}
 		e.header, e.format, e.frames = r.HeaderSize(), r.Format(), r.Frames()
 		b = e.head[e.header:]

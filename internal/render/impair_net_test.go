@@ -233,6 +233,9 @@ func (p *phone) stall(d time.Duration) {
 	p.quiets = append(p.quiets, Span{time.Duration(p.now), time.Duration(p.now) + d})
 	p.now += float64(d)
 	p.nextMark()
+	// No mark in the first two packets: which frame is the first one behind the
+	// step may be off by one.
+	p.content += period*p.every - 2*int64(p.ptime)*tick/1e9
 }
 
 // jump changes the numbers in the packets, while the party talks on.

@@ -73,8 +73,11 @@ func (i *impairment) run(t *testing.T, seed uint64, quick bool) *verdict {
 	if length == 0 {
 		length = 30 * time.Second
 	}
-	if quick && i.quick > 0 {
-		length = i.quick
+	if quick {
+		length = min(length, 20*time.Second)
+		if i.quick > 0 {
+			length = i.quick
+		}
 	}
 	h := fnv.New64a()
 	fmt.Fprint(h, i.name) // each row has its own luck

@@ -13,13 +13,13 @@ type level struct{ least, moves, mean, packets, points int64 }
 
 // noise is how sure the levels of two sides of a step are. The least of few
 // packets is as far from the envelope as their number and jitter say, which one
-// packet alone does not know.
-func noise(l, r *level) int64 {
+// packet alone does not know. Wide is how much all points of the run move.
+func noise(l, r *level, wide int64) int64 {
 	const sure = 12
 	jitter := max(l.mean, r.mean)
 	moves := max(l.moves, r.moves)
 	if min(l.points, r.points) < nearby/2 {
-		moves *= 3 // what moves slowly does not show in few points
+		moves = max(3*moves, 2*wide) // what moves slowly does not show in few points
 	}
 	return max(moves, sure*jitter/min(l.packets, r.packets))
 }
@@ -32,11 +32,12 @@ func (f *fitter) split(pts []point, base int64, slope float64) (int, mark) {
 	for i := range pts {
 		above[i] = pts[i].above(pts[0].ext, f.run.rate, base, slope)
 	}
+	wide := spread(above)
 	best, most := 0, int64(0)
 	for i := 1; i < len(pts); i++ {
 		l, r := f.level(pts, above, max(0, i-nearby), i), f.level(pts, above, i, min(len(pts), i+nearby))
 		by := r.least - l.least
-		if abs(by) < strayed+stepNoise*noise(&l, &r)/2 || abs(by) < abs(most) {
+		if abs(by) < strayed+stepNoise*noise(&l, &r, wide)/2 || abs(by) < abs(most) {
 			continue
 		}
 		// Around a step up, the first place of several is the one; around a step
@@ -53,6 +54,12 @@ func (f *fitter) split(pts []point, base int64, slope float64) (int, mark) {
 		return best, f.stepAt(pts, best, most)
 	}
 	return f.bend(pts, above)
+}
+
+// spread is how far above the lowest point most of them are.
+func spread(above []int64) int64 {
+	sorted := slices.Sorted(slices.Values(above))
+	return sorted[len(sorted)*3/4] - sorted[0]
 }
 
 // level looks at the points from one index to before another.
