@@ -203,6 +203,7 @@ func codecChanges(t *testing.T, s *Stage) {
 	far := s.Party(t, callgen.PartyOptions{User: "7802", Codecs: []string{codec.PCMU}})
 	call, _ := s.Bridged(t, near, far, "")
 	rec := s.Record(t, call.ID, `{"stereo":true}`)
+	hearing(t, far, 200*time.Millisecond) // so that nothing was said before the recording began
 	say := func(v audiotest.Voice) {
 		t.Helper()
 		b := near.Play(callgen.PCM(v.Signal(6)))
