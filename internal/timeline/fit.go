@@ -11,7 +11,7 @@ const (
 	// and by so many times what the envelope is uncertain. Below, a flat line is
 	// nearer to the truth than a slope fitted to jitter.
 	slopeLeast  = int64(250 * time.Microsecond)
-	slopeNoise  = 3
+	slopeNoise  = 6
 	slopePoints = 8
 	slopeBlocks = 12
 	// slopeMax is what a sound card's clock can be off at all; over a short time

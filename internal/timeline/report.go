@@ -131,11 +131,15 @@ func (f *fitter) stoodAt(a, b *noted, by int64) (mark, bool) {
 // vetoed says whether reports before and after a point tell that the sender's
 // clock went on: what looks like a step there is the network's doing.
 func (f *fitter) vetoed(p point) bool {
-	for i := 1; i < len(f.reports); i++ {
-		a, b := &f.reports[i-1], &f.reports[i]
-		if a.n < p.first.n-p.packets && p.first.n+2*p.packets < b.n && b.arrival-a.arrival <= reportsApart {
-			return still(a, b, f.run.rate) < stoodLeast
+	var before, after *noted
+	for i := range f.reports {
+		switch r := &f.reports[i]; {
+		case r.n < p.first.n-p.packets:
+			before = r
+		case r.n > p.first.n+2*p.packets && after == nil:
+			after = r
 		}
 	}
-	return false
+	return before != nil && after != nil && after.arrival-before.arrival <= reportsApart &&
+		still(before, after, f.run.rate) < stoodLeast
 }
