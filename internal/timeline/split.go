@@ -199,13 +199,18 @@ type heard struct {
 	delay int64
 }
 
-// heard appends the packets of a point, with their delays to the millisecond.
-// Their ordinals are as if no stray had been among them.
+// heard appends the packets of a point, with their delays rounded up to the
+// millisecond, so that none seems to be below its envelope. Their ordinals are as
+// if no stray had been among them.
 func (f *fitter) heard(to []heard, p *point) []heard {
 	for k := range p.packets {
 		i := int64(p.bytes) + k
 		ext := p.first.ext + (k+int64(f.run.order[i]))*f.run.ticks
-		to = append(to, heard{mark{p.first.n + k, ext}, p.delay + int64(f.run.above[i])*int64(time.Millisecond)})
+		delay := p.delay
+		if above := int64(f.run.above[i]); above > 0 {
+			delay += (above + 1) * int64(time.Millisecond)
+		}
+		to = append(to, heard{mark{p.first.n + k, ext}, delay})
 	}
 	return to
 }
