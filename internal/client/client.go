@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,12 +69,31 @@ type Error struct {
 	Body    []byte         `json:"-"`
 }
 
-// Error says what was asked and what came.
+// maxShown is how much is shown of an answer that is not ours: enough to tell
+// whose it is.
+const maxShown = 200
+
+// Error says what was asked and what came, with what is wrong with each member
+// of the request.
 func (e *Error) Error() string {
 	if e.Code == "" {
-		return fmt.Sprintf("%d %s", e.Status, bytes.TrimSpace(e.Body))
+		body := bytes.TrimSpace(e.Body)
+		if len(body) > maxShown {
+			body = append(body[:maxShown:maxShown], "…"...)
+		}
+		return fmt.Sprintf("%s: %q", strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))), body)
 	}
-	return fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Message)
+	text := fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Message)
+	for _, member := range slices.Sorted(maps.Keys(e.Details)) {
+		faults, ok := e.Details[member].([]any) // as the contract has it
+		if !ok {
+			faults = []any{e.Details[member]}
+		}
+		for _, fault := range faults {
+			text += fmt.Sprintf("; %s %v", member, fault)
+		}
+	}
+	return text
 }
 
 // maxBody is the most that is read of an answer that is kept in memory.

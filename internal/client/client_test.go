@@ -114,7 +114,7 @@ func TestCalls(t *testing.T) {
 	if _, err := c.Record(ctx, "ch", "z", voice.RecordCall{}); !errors.As(err, &e) || e.Status != 422 || e.Code != voice.CodeValidationFailed || e.Details["maxLength"] == nil {
 		t.Errorf("a refusal: %v", err)
 	}
-	if _, err := c.Recording(ctx, "none"); !errors.As(err, &e) || e.Status != 404 || !strings.Contains(err.Error(), "GET /recordings/none: 404 no such thing") {
+	if _, err := c.Recording(ctx, "none"); !errors.As(err, &e) || e.Status != 404 || !strings.Contains(err.Error(), "GET /recordings/none: 404 Not Found: \"no such thing\"") {
 		t.Errorf("an answer that is not ours: %v", err)
 	}
 	if _, err := c.Bridge(ctx, "ch", "nonsense", voice.Bridge{}); err == nil {
@@ -122,6 +122,25 @@ func TestCalls(t *testing.T) {
 	}
 	if _, err := c.Receipt(ctx, "broken"); err == nil {
 		t.Error("half a receipt was taken for one")
+	}
+}
+
+func TestErrorTexts(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  Error
+		want string
+	}{
+		"ours": {Error{Status: 404, Code: "not_found", Message: "no"}, "404 not_found: no"},
+		"with faults": {
+			Error{Status: 422, Code: "validation_failed", Message: "no", Details: map[string]any{"b": []any{"is odd", "is even"}, "a": []any{"is 1"}}},
+			"422 validation_failed: no; a is 1; b is odd; b is even",
+		},
+		"a page":       {Error{Status: 502, Body: []byte("<h1>\x1b[2J" + strings.Repeat("x", 1<<20))}, `502 Bad Gateway: "<h1>\x1b[2J` + strings.Repeat("x", maxShown-8) + `…"`},
+		"no such code": {Error{Status: 599, Body: []byte("x")}, `599: "x"`},
+	} {
+		if got := c.err.Error(); got != c.want {
+			t.Errorf("%s: %s\nwant %s", name, got, c.want)
+		}
 	}
 }
 

@@ -52,8 +52,8 @@ var (
 // came is kept beside it in a hidden file: after a fault, also in a later run,
 // it goes on from there, if the server still has the same file.
 func (c *Client) Download(ctx context.Context, d Download) (Downloaded, error) {
-	if _, err := os.Lstat(d.To); err == nil && !d.Replace {
-		return Downloaded{}, fmt.Errorf("%s is there already: %w", d.To, fs.ErrExist)
+	if err := free(d.To, d.Replace); err != nil {
+		return Downloaded{}, err
 	}
 	f := &fetch{client: c, Download: d}
 	defer f.close()
@@ -75,15 +75,41 @@ func (c *Client) Download(ctx context.Context, d Download) (Downloaded, error) {
 			}
 		}
 		if ctx.Err() != nil || final || failed >= attempts {
-			return Downloaded{}, fmt.Errorf("fetch %s: %w", d.Path, err)
+			return Downloaded{}, f.failed(err)
 		}
 		select {
 		case <-ctx.Done():
-			return Downloaded{}, ctx.Err()
+			return Downloaded{}, f.failed(context.Cause(ctx))
 		case <-time.After(c.o.Pause):
 		}
 	}
 	return f.finish()
+}
+
+// free says why a file cannot go to a path. What is no file, such as a directory
+// or a device, is never replaced.
+func free(path string, replace bool) error {
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil && strings.HasSuffix(path, string(filepath.Separator)):
+		return fmt.Errorf("%s: %w: it is the name of a directory; give that of a file", path, errHere)
+	case err != nil:
+		return nil // what else is wrong with it, opening the file in its place says
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s: %w: what is there is no file; give another name", path, errHere)
+	case !replace:
+		return fmt.Errorf("%s: %w", path, fs.ErrExist)
+	}
+	return nil
+}
+
+// failed says why a download ended, and what is left of it.
+func (f *fetch) failed(err error) error {
+	err = fmt.Errorf("fetch %s: %w", f.Path, err)
+	if f.have == 0 || f.tag == "" {
+		return err
+	}
+	return fmt.Errorf("%w; %d of %d bytes are kept in %s, and the next try goes on from there", err, f.have, f.total, f.file.Name())
 }
 
 // errHere marks faults of this machine: trying again does not help.
@@ -164,6 +190,7 @@ func (f *fetch) ask(ctx context.Context, method string) (*http.Response, error) 
 		return nil, err
 	}
 	r.Header.Set("Authorization", "AccessKey "+f.client.key)
+	r.Header.Set("Accept-Encoding", "identity") // lengths and ranges are of the file, not of a packed one
 	f.quiet.Reset(f.client.o.Timeout)
 	if method == http.MethodGet && f.have > 0 && f.tag != "" {
 		r.Header.Set("Range", fmt.Sprintf("bytes=%d-", f.have))
@@ -263,9 +290,6 @@ func (f *fetch) finish() (out Downloaded, err error) {
 	want := f.SHA256
 	if told := hashTag.FindStringSubmatch(f.tag); want == "" && told != nil {
 		want = told[1]
-	}
-	if f.tag == "" {
-		want = "" // it was still growing
 	}
 	if want != "" && want != out.SHA256 {
 		return out, errors.Join(fmt.Errorf("fetch %s: %w: its SHA-256 is %s, expected %s; fetch it again", f.Path, errDamaged, out.SHA256, want), os.Remove(f.file.Name()))

@@ -52,6 +52,9 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.ranges = append(s.ranges, r.Header.Get("Range"))
+	if as := r.Header.Get("Accept-Encoding"); as != "identity" {
+		s.t.Errorf("asked for the file as %q", as)
+	}
 	if s.whole {
 		r.Header.Del("Range")
 	}
@@ -140,7 +143,8 @@ func TestDownload(t *testing.T) {
 		"whole":                {shelf{tag: tag}, sum(body), true, 1},
 		"hash of the server":   {shelf{tag: tag}, "", true, 1},
 		"other kind of tag":    {shelf{tag: `"1"`}, "", false, 1},
-		"still growing":        {shelf{}, sum(body), false, 1},
+		"still growing":        {shelf{}, "", false, 1},
+		"no tag on the way":    {shelf{}, sum(body), true, 1},
 		"cut twice":            {shelf{tag: tag, cut: []int{1000, 250_000}}, "", true, 3},
 		"cut while growing":    {shelf{cut: []int{1000}}, "", false, 2},
 		"cut without ranges":   {shelf{tag: tag, cut: []int{1000}, whole: true}, "", true, 2},
@@ -182,8 +186,12 @@ func TestDownloadGoesOn(t *testing.T) {
 	api := s.client(t)
 	dir := t.TempDir()
 	d := Download{Path: "/recordings/a.wav", To: filepath.Join(dir, "a.wav")}
-	if _, err := api.Download(t.Context(), d); err == nil {
+	_, err := api.Download(t.Context(), d)
+	if err == nil {
 		t.Fatal("a server that breaks off each time gives a file")
+	}
+	if !strings.Contains(err.Error(), "100000 of 300001 bytes are kept in "+dir) {
+		t.Errorf("nothing said of what is left: %v", err)
 	}
 	if _, err := os.Stat(d.To); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a part has the name of the whole: %v", err)
@@ -226,11 +234,14 @@ func TestDownloadRefused(t *testing.T) {
 			var e *Error
 			return errors.As(err, &e) && e.Status == 501 && e.Message == "no"
 		}},
-		"away for long":    {shelf{refuse: []int{503, 503, 503, 503, 503, 503, 503, 503, 503, 503, 503, 503}, code: "unavailable"}, "", "", func(err error) bool { return err != nil }},
-		"other bytes":      {shelf{body: body, tag: tag}, "", sum(nil), func(err error) bool { return errors.Is(err, errDamaged) }},
-		"there already":    {shelf{body: body, tag: tag}, there, "", func(err error) bool { return errors.Is(err, fs.ErrExist) }},
-		"no such place":    {shelf{body: body, tag: tag}, filepath.Join(there, "x", "a.wav"), "", func(err error) bool { return errors.Is(err, errHere) }},
-		"bytes of another": {shelf{body: body, tag: `"` + sum(nil) + `"`}, "", "", func(err error) bool { return errors.Is(err, errDamaged) }},
+		"away for long":       {shelf{refuse: []int{503, 503, 503, 503, 503, 503, 503, 503, 503, 503, 503, 503}, code: "unavailable"}, "", "", func(err error) bool { return err != nil }},
+		"other bytes":         {shelf{body: body, tag: tag}, "", sum(nil), func(err error) bool { return errors.Is(err, errDamaged) }},
+		"there already":       {shelf{body: body, tag: tag}, there, "", func(err error) bool { return errors.Is(err, fs.ErrExist) }},
+		"no such place":       {shelf{body: body, tag: tag}, filepath.Join(there, "x", "a.wav"), "", func(err error) bool { return errors.Is(err, errHere) }},
+		"no tag, other bytes": {shelf{body: body}, "", sum(nil), func(err error) bool { return errors.Is(err, errDamaged) }},
+		"directory":           {shelf{body: body, tag: tag}, filepath.Dir(there), "", func(err error) bool { return errors.Is(err, errHere) && !errors.Is(err, fs.ErrExist) }},
+		"name of a directory": {shelf{body: body, tag: tag}, there + "x" + string(filepath.Separator), "", func(err error) bool { return errors.Is(err, errHere) }},
+		"bytes of another":    {shelf{body: body, tag: `"` + sum(nil) + `"`}, "", "", func(err error) bool { return errors.Is(err, errDamaged) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -248,6 +259,29 @@ func TestDownloadRefused(t *testing.T) {
 	}
 	if text, err := os.ReadFile(there); err != nil || string(text) != "mine" {
 		t.Errorf("a file that was there: %q, %v", text, err)
+	}
+}
+
+// TestDownloadReplacesFilesOnly: what is no file is never renamed over, also
+// where a file would be.
+func TestDownloadReplacesFilesOnly(t *testing.T) {
+	body := audio()
+	s := &shelf{body: body, tag: `"` + sum(body) + `"`}
+	api := s.client(t)
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(os.DevNull, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{dir, link, os.DevNull} {
+		if _, err := api.Download(t.Context(), Download{Path: "/recordings/a.wav", To: to, Replace: true}); !errors.Is(err, errHere) || s.gets != 0 {
+			t.Errorf("%s: %v after %d questions", to, err, s.gets)
+		}
+	}
+	// A file is.
+	d := Download{Path: "/recordings/a.wav", To: testkit.WriteFile(t, dir, "a.wav", "old"), Replace: true}
+	if got, err := api.Download(t.Context(), d); err != nil || !got.Proved {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
