@@ -98,19 +98,25 @@ func completeness(r *render.Receipt) string {
 		return "complete: everything that reached the server while it recorded is in the file"
 	}
 	var why []string
-	if n := int64(len(r.Gaps)) + r.MoreGaps; n > 0 {
-		var lost uint64
-		for _, g := range r.Gaps {
+	// Of gaps that are not listed nobody knows the kind; the first ones stand for
+	// them. Damage is told below, from the journal's own account.
+	slow := r.MoreGaps
+	var lost uint64
+	for _, g := range r.Gaps {
+		switch {
+		case g.Tail:
+			why = append(why, "what came after its end never reached the disk")
+		case !g.Damaged:
+			slow++
 			lost += g.Lost
-			if g.Tail {
-				why = append(why, "what came after its end never reached the disk")
-			}
 		}
+	}
+	if slow > 0 {
 		least := ""
 		if r.MoreGaps > 0 {
 			least = "at least "
 		}
-		why = append(why, fmt.Sprintf("%s in which the disk was too slow, %s%s lost", count(n, "gap"), least, count(int64(lost), "packet")))
+		why = append(why, fmt.Sprintf("%s in which the disk was too slow, %s%s lost", count(slow, "gap"), least, count(int64(lost), "packet")))
 	}
 	if j := r.Journal; j.CorruptParts > 0 {
 		why = append(why, fmt.Sprintf("%s of the journal damaged, %s", count(j.CorruptParts, "part"), count(j.CorruptBytes, "byte")))
@@ -133,6 +139,9 @@ func track(r *render.Receipt, t *render.TrackReceipt) []string {
 	who := fmt.Sprintf("%s, %s %s: ", side, t.Role, t.Party)
 	if r.Channels != 2 {
 		who = fmt.Sprintf("%s %s: ", t.Role, t.Party)
+	}
+	if t.Uncertain {
+		who += "(whose voice this is stood in a damaged part of the journal) "
 	}
 	if t.NoMedia {
 		return []string{who + "no audio came from this party"}
@@ -177,12 +186,16 @@ func reasons(r *render.Receipt, t *render.TrackReceipt) string {
 	}{
 		{render.SilenceNoPackets, "nothing was sent or arrived"}, {render.SilenceNotBridged, "not connected"},
 		{render.SilencePaused, "paused"}, {render.SilenceUndecodable, "not decodable"},
+		{render.SilenceComfortNoise, "comfort noise"}, {render.SilenceNotRecorded, "perhaps not kept"},
 	}
 	var parts []string
 	for _, w := range words {
 		if n := sums[w.reason]; n > 0 && r.SampleRate > 0 {
 			parts = append(parts, fmt.Sprintf("%s %s", ms(n*1000/int64(r.SampleRate)), w.text))
 		}
+	}
+	if t.MoreSilence > 0 {
+		parts = append(parts, fmt.Sprintf("the rest in %s not listed", count(t.MoreSilence, "span")))
 	}
 	if len(parts) == 0 {
 		return ""
