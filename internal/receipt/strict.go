@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
 // signatureMember is the name that a document itself must not use.
-const signatureMember = "signature"
+const signatureMember = "SIGNATURE" // as fold has it
 
 // maxDepth is deeper than any receipt goes.
 const maxDepth = 32
@@ -51,7 +52,7 @@ func object(d *json.Decoder, depth int) error {
 		if !ok {
 			return fmt.Errorf("a member is named %v", t)
 		}
-		folded := strings.ToLower(name)
+		folded := fold(name)
 		if seen[folded] {
 			return fmt.Errorf("member %q is there twice", name)
 		}
@@ -65,6 +66,19 @@ func object(d *json.Decoder, depth int) error {
 	}
 	_, err := d.Token()
 	return err
+}
+
+// fold makes names the same that differ in case alone, as encoding/json and
+// others match them: by the whole of Unicode, where ſ is an s and the sign of
+// kelvin a k.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+			least = min(least, other)
+		}
+		return least
+	}, name)
 }
 
 // value reads one value, with everything in it.
