@@ -153,7 +153,7 @@ func syncDir(dir string) error {
 }
 
 // Public is the public half.
-func (k *Key) Public() receipt.PublicKey {
+func (k Key) Public() receipt.PublicKey {
 	public, ok := k.private.Public().(ed25519.PublicKey)
 	if !ok {
 		panic("keys: an Ed25519 key without a public half")
@@ -161,7 +161,14 @@ func (k *Key) Public() receipt.PublicKey {
 	return receipt.PublicKey(public)
 }
 
+// Format shows the fingerprint, whatever the verb: the private half must not get
+// into a log or an error by an accident of printing.
+func (k Key) Format(w fmt.State, _ rune) {
+	// A writer that fails has its own way to say so.
+	_, _ = fmt.Fprintf(w, "receipt key %s", k.Public().ID())
+}
+
 // Sign returns a receipt with its signature. The receipt is an indented JSON
 // object as json.MarshalIndent(…, "", "  ") writes it, without a member
 // "signature"; what is returned is what is stored and served, byte by byte.
-func (k *Key) Sign(document []byte) ([]byte, error) { return receipt.Sign(document, k.private) }
+func (k Key) Sign(document []byte) ([]byte, error) { return receipt.Sign(document, k.private) }

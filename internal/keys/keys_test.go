@@ -2,7 +2,9 @@ package keys
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -85,6 +87,22 @@ func TestSign(t *testing.T) {
 	}
 	if _, err := k.Sign(signed); err == nil {
 		t.Error("signed twice")
+	}
+}
+
+// TestNotPrinted: no way of printing or logging a key shows its private half.
+func TestNotPrinted(t *testing.T) {
+	k := open(t, t.TempDir())
+	want := "receipt key " + k.Public().ID()
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
+		for _, key := range []any{k, *k} {
+			if got := fmt.Sprintf(verb, key); got != want {
+				t.Errorf("%s of %T shows %s", verb, key, got)
+			}
+		}
+	}
+	if text, err := json.Marshal(k); err != nil || string(text) != "{}" {
+		t.Errorf("JSON: %s, %v", text, err)
 	}
 }
 
