@@ -94,6 +94,42 @@ func TestGivesUpWaiting(t *testing.T) {
 	}
 }
 
+// TestFirst: what must be done never waits for what may be done, and there is
+// never more than one piece above the bound.
+func TestFirst(t *testing.T) {
+	p, registry := open(t, 1)
+	free, freeFirst, ended := make(chan struct{}), make(chan struct{}), make(chan error, 4)
+	for range 2 {
+		go func() { ended <- p.Do(t.Context(), func(context.Context) error { <-free; return nil }) }()
+	}
+	testkit.Eventually(t, patience, func() bool { return gauges(t, registry, "1", "1") })
+	for range 2 {
+		go func() { ended <- p.First(t.Context(), func(context.Context) error { <-freeFirst; return nil }) }()
+	}
+	testkit.Eventually(t, patience, func() bool { return gauges(t, registry, "2", "2") })
+	close(freeFirst)
+	for range 2 {
+		if err := testkit.Receive(t, patience, ended); err != nil {
+			t.Error(err)
+		}
+	}
+	testkit.Eventually(t, patience, func() bool { return gauges(t, registry, "1", "1") })
+	// Somebody who waits is told that it takes too long.
+	err := p.Within(t.Context(), time.Millisecond, func(context.Context) error { t.Error("done without a place"); return nil })
+	if !errors.Is(err, background.ErrBusy) {
+		t.Errorf("error is %v", err)
+	}
+	close(free)
+	for range 2 {
+		if err := testkit.Receive(t, patience, ended); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := p.Within(t.Context(), patience, func(context.Context) error { return nil }); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestFaults: an error and a panic of the work are the caller's, and the place
 // is free again.
 func TestFaults(t *testing.T) {

@@ -1,9 +1,11 @@
 // Package background does heavy work so that calls do not feel it: a bounded
 // number of pieces at once, each on an operating-system thread of low priority.
 //
-//	Do(ctx, work) → wait for a place → thread of low priority → work(ctx) → its error
+//	Do, First, Within(ctx, work) → wait for a place → thread of low priority → work(ctx) → its error
 //
-// Publish does all its rendering and converting in here. A piece of work runs in
+// Publish does all its rendering and converting in here. The masters of
+// recordings have a place of their own (First), so that they never wait for what
+// was only asked for. A piece of work runs in
 // a goroutine that Do starts and joins; the thread ends with it, because a
 // priority that was lowered cannot be raised again without rights.
 //

@@ -81,7 +81,7 @@ func recordingFields() []Field {
 		},
 		durationField("recording.flush", "how often what is recorded is written", func(c *Config) *time.Duration { return &c.Recording.Flush }, 10*time.Millisecond, 10*time.Second),
 		durationField("recording.sync", "how often what is written is synced to disk", func(c *Config) *time.Duration { return &c.Recording.Sync }, 10*time.Millisecond, time.Minute),
-		intField("recording.renderers", "files made from recordings at once; 0 = one less than there are CPUs, at least 1", func(c *Config) *int { return &c.Recording.Renderers }, 0, 1024),
+		intField("recording.renderers", "files made from recordings at once, beside one more for masters; 0 = one less than there are CPUs, at least 1", func(c *Config) *int { return &c.Recording.Renderers }, 0, 1024),
 	}
 }
 

@@ -29,6 +29,10 @@ type Options struct {
 	DB       *store.DB          // needed
 	Handlers map[string]Handler // by kind; jobs of other kinds are left alone
 	Workers  int                // jobs at once; 0 = 2
+	// Limits is how many jobs of a kind may be done at once. A kind that is
+	// missing may have all workers, and is looked for before those with a limit:
+	// a queue of one kind does not keep the others waiting.
+	Limits map[string]int
 	// Node names this node, the same after a restart: what it held before is
 	// its own again at once. No other running process may have the name.
 	Node string
@@ -50,12 +54,18 @@ type Runner struct {
 	metrics *metrics
 	wake    chan struct{} // room for one; Wake sends, run receives; a full one says all
 
-	mu      sync.Mutex // guards the rest; held for nanoseconds
-	running map[string]context.CancelFunc
-	looked  *sync.Cond // something ended, or the table was looked at
-	idle    bool       // the last look found nothing due, and nothing was running
-	looks   uint64     // how often the table was looked at
+	mu      sync.Mutex        // guards the rest; held for nanoseconds
+	running map[string]atWork // by the id of the job
+	looked  *sync.Cond        // something ended, or the table was looked at
+	idle    bool              // the last look found nothing due, and nothing was running
+	looks   uint64            // how often the table was looked at
 	stopped bool
+}
+
+// atWork is a job that is being done.
+type atWork struct {
+	kind   string
+	cancel context.CancelFunc
 }
 
 // permanent marks an error that trying again cannot help.
@@ -93,12 +103,17 @@ func New(o Options) (*Runner, error) {
 	if o.Workers <= 0 {
 		o.Workers = 2
 	}
+	for kind, limit := range o.Limits {
+		if limit < 1 {
+			return nil, fmt.Errorf("jobs: %d jobs of kind %s at once would never be done", limit, kind)
+		}
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	r := &Runner{
 		o: o, kinds: slices.Sorted(maps.Keys(o.Handlers)),
-		wake: make(chan struct{}, 1), running: map[string]context.CancelFunc{},
+		wake: make(chan struct{}, 1), running: map[string]atWork{},
 	}
 	r.looked = sync.NewCond(&r.mu)
 	var err error
@@ -168,18 +183,26 @@ func (r *Runner) stop() {
 // look claims as many jobs as there are free workers, starts them, and returns
 // when to look again.
 func (r *Runner) look(ctx context.Context, workers *sync.WaitGroup, ended chan<- struct{}) time.Duration {
-	r.mu.Lock()
-	free := r.o.Workers - len(r.running)
-	r.mu.Unlock()
+	claims := r.claims()
 	var claimed []store.Job
+	var open []string // the kinds of which more could be begun
 	var next time.Time
 	now := time.Now()
 	err := r.o.DB.Update(ctx, func(t *store.Tx) (err error) {
-		claimed, err = t.ClaimJobs(store.Claim{Owner: r.o.Node, Kinds: r.kinds, Now: now, Lease: r.o.Lease, Limit: free})
-		if err != nil {
-			return err
+		claimed, open = nil, nil
+		for _, c := range claims {
+			got, err := t.ClaimJobs(store.Claim{
+				Owner: r.o.Node, Kinds: c.kinds, Now: now, Lease: r.o.Lease, Limit: min(c.most, claims[0].most-len(claimed)),
+			})
+			if err != nil {
+				return err
+			}
+			claimed = append(claimed, got...)
+			if len(got) < c.most {
+				open = append(open, c.kinds...)
+			}
 		}
-		next, err = t.NextJob(r.kinds)
+		next, err = t.NextJob(open)
 		return err
 	})
 	if err != nil {
@@ -194,19 +217,45 @@ func (r *Runner) look(ctx context.Context, workers *sync.WaitGroup, ended chan<-
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	due := !next.IsZero() && !next.After(now)
-	r.idle = len(r.running) == 0 && !due
+	r.idle = len(r.running) == 0 && !due && len(open) == len(r.kinds)
 	r.looks++
 	r.looked.Broadcast()
-	if next.IsZero() || due { // due, but no worker is free: its end wakes us
+	if next.IsZero() || due { // due, but no worker is free: the end of a job wakes us
 		return r.o.Poll
 	}
 	return min(r.o.Poll, next.Sub(now))
 }
 
+// claim is how many jobs of some kinds can be begun.
+type claim struct {
+	kinds []string
+	most  int
+}
+
+// claims says what can be begun, in the order in which to look for it. The first
+// has as many as there are free workers.
+func (r *Runner) claims() []claim {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	of := map[string]int{}
+	for _, w := range r.running {
+		of[w.kind]++
+	}
+	out := []claim{{most: r.o.Workers - len(r.running)}}
+	for _, kind := range r.kinds {
+		if limit, limited := r.o.Limits[kind]; limited {
+			out = append(out, claim{[]string{kind}, limit - of[kind]})
+		} else {
+			out[0].kinds = append(out[0].kinds, kind)
+		}
+	}
+	return out
+}
+
 func (r *Runner) start(ctx context.Context, j store.Job, workers *sync.WaitGroup, ended chan<- struct{}) {
 	ctx, cancel := context.WithCancel(ctx)
 	r.mu.Lock()
-	r.running[j.ID] = cancel
+	r.running[j.ID] = atWork{j.Kind, cancel}
 	r.idle = false
 	r.mu.Unlock()
 	workers.Go(func() {
@@ -295,9 +344,9 @@ func (r *Runner) renew(ctx context.Context) {
 	defer r.mu.Unlock()
 	for _, id := range ids {
 		// One that ended meanwhile is missing from both.
-		if cancel, runs := r.running[id]; runs && !slices.Contains(kept, id) {
+		if w, runs := r.running[id]; runs && !slices.Contains(kept, id) {
 			r.o.Logger.Warn("job is held by another node and broken off here", "job", id)
-			cancel()
+			w.cancel()
 		}
 	}
 }

@@ -253,6 +253,50 @@ func TestWorkersAreBounded(t *testing.T) {
 	})
 }
 
+// TestLimits: a queue of one kind, however long it was due, leaves workers for
+// the others, and theirs is found at its time.
+func TestLimits(t *testing.T) {
+	inBubble(t, func(t *testing.T, db *store.DB) {
+		var now, most atomic.Int32
+		var mu sync.Mutex
+		urgent := map[string]time.Duration{}
+		start := time.Now()
+		r, stop := run(t, jobs.Options{
+			DB: db, Workers: 3, Poll: time.Hour, Limits: map[string]int{"slow": 2},
+			Handlers: map[string]jobs.Handler{
+				"slow": func(context.Context, store.Job) error {
+					most.Store(max(most.Load(), now.Add(1)))
+					<-time.After(time.Minute)
+					now.Add(-1)
+					return nil
+				},
+				"work": func(_ context.Context, j store.Job) error {
+					mu.Lock()
+					defer mu.Unlock()
+					urgent[j.Ref] = time.Since(start)
+					return nil
+				},
+			},
+		})
+		defer stop()
+		for i := range 6 {
+			insert(t, db, store.Job{Kind: "slow", Ref: fmt.Sprint(i), RunAt: time.UnixMicro(1)})
+		}
+		insert(t, db, work("now"), store.Job{Kind: "work", Ref: "soon", RunAt: start.Add(7 * time.Second)})
+		if err := r.Idle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if most.Load() != 2 || time.Since(start) != 3*time.Minute {
+			t.Errorf("%d slow ones at once, all in %v", most.Load(), time.Since(start))
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if urgent["now"] != 0 || urgent["soon"] != 7*time.Second {
+			t.Errorf("the others were done after %v", urgent)
+		}
+	})
+}
+
 // TestStop: what is interrupted is given back, not counted as an attempt, and
 // done after the restart. What just succeeded is not done again.
 func TestStop(t *testing.T) {
@@ -467,6 +511,7 @@ func TestNew(t *testing.T) {
 		for name, o := range map[string]jobs.Options{
 			"no database": {Node: "n"}, "no node": {DB: db}, "negative": {DB: db, Node: "n", Lease: -1},
 			"backoff": {DB: db, Node: "n", BackoffMin: time.Hour},
+			"limit":   {DB: db, Node: "n", Limits: map[string]int{"work": 0}},
 		} {
 			if _, err := jobs.New(o); err == nil {
 				t.Errorf("%s: accepted", name)

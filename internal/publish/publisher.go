@@ -139,7 +139,7 @@ func (p *Publisher) publish(ctx context.Context, rec voice.Recording) error {
 		ID: voice.PeaksRender(rec.ID), Workspace: rec.Workspace, Recording: rec.ID,
 		Kind: voice.RenderPeaks, Status: voice.RenderAvailable, CreatedAt: now, UpdatedAt: now,
 	}
-	err := p.o.Background.Do(ctx, func(ctx context.Context) error { return p.master(ctx, &rec, &peaks) })
+	err := p.o.Background.First(ctx, func(ctx context.Context) error { return p.master(ctx, &rec, &peaks) })
 	if err != nil {
 		return err
 	}

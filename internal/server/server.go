@@ -209,7 +209,11 @@ func (s *Server) openCalls(context.Context) (err error) {
 		return err
 	}
 	if s.runner, err = jobs.New(jobs.Options{
-		DB: s.db, Node: c.Node, Workers: heavy.Parallel() + 1, Logger: s.log, Registerer: s.registry,
+		// What was only asked for never has all workers: a recording that ended is
+		// published at once, however many renders wait.
+		DB: s.db, Node: c.Node, Workers: heavy.Parallel() + 2,
+		Limits: map[string]int{voice.JobRender: heavy.Parallel(), voice.JobSweep: 1},
+		Logger: s.log, Registerer: s.registry,
 		Handlers: map[string]jobs.Handler{
 			voice.JobPublish: s.publisher.Publish, voice.JobRender: s.publisher.Render, voice.JobSweep: s.publisher.Sweep,
 		},
