@@ -124,8 +124,7 @@ func (p *pair) talk(t *testing.T, s *Stage, impair func(uint64) []time.Duration)
 		t.Error("a party is on the other's side")
 	}
 	// These parties send a packet when its audio begins, and a microphone when it
-	// ends, which is what a file takes it for. Opus begins 6.5 ms late, G.722 1.4 ms,
-	// and a busy machine sends late, too.
+	// ends, which is what a file takes it for. And a busy machine sends late.
 	if apart := (nearIn - farIn - (p.farPtime - p.nearPtime)).Abs(); apart > 25*time.Millisecond && !raceDetector {
 		t.Errorf("the sides are %v apart", apart)
 	}

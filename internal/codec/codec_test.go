@@ -9,7 +9,6 @@ import (
 
 	"tapedeck/internal/codec"
 	"tapedeck/internal/codec/codectest"
-	"tapedeck/internal/codec/g722"
 )
 
 func TestG711(t *testing.T) {
@@ -25,7 +24,22 @@ func TestG711(t *testing.T) {
 }
 
 func TestG722(t *testing.T) {
-	codectest.Run(t, codectest.Options{Info: lookup(t, codec.G722), MinSNR: 30, Delay: g722.Delay})
+	i := lookup(t, codec.G722)
+	codectest.Run(t, codectest.Options{Info: i, MinSNR: 30, Delay: late(i)})
+}
+
+// late is a codec's delay in samples.
+func late(i codec.Info) int { return int(i.Delay() * time.Duration(i.SampleRate) / time.Second) }
+
+func TestDelay(t *testing.T) {
+	for name, want := range map[string]time.Duration{
+		codec.PCMU: 0, codec.PCMA: 0, codec.L16: 0, codec.CN: 0,
+		codec.G722: 1375 * time.Microsecond, codec.Opus: 6500 * time.Microsecond,
+	} {
+		if got := lookup(t, name).Delay(); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
 }
 
 func TestL16(t *testing.T) {
@@ -82,11 +96,10 @@ func TestOpus(t *testing.T) {
 	if !ok || !codec.Encodable(info) {
 		t.Fatal("libopus is not there")
 	}
-	const delay = 312 // of the encoder's lookahead, 6.5 ms
 	for name, i := range map[string]codec.Info{"stereo": info, "mono": info.Mono()} {
 		t.Run(name, func(t *testing.T) {
 			// Its speech mode keeps the sound rather than the samples.
-			codectest.Run(t, codectest.Options{Info: i, MinSNR: 6, Delay: delay, Pooled: true})
+			codectest.Run(t, codectest.Options{Info: i, MinSNR: 6, Delay: late(i), Pooled: true})
 		})
 	}
 	dec, err := codec.NewDecoder(info.Mono())

@@ -33,7 +33,7 @@ func (v *voiced) hush(until int64, ends bool) {
 		from, to := v.heardPart(v.noiseAt, v.noiseAt+n)
 		if count := ((to-from)*int64(v.hiss) + int64(v.rate) - 1) / int64(v.rate); count > 0 {
 			v.noise.Fill(v.pcm[:count])
-			v.flow.put(v.pcm[:count], v.hiss, from, to-from, noise)
+			v.flow.put(v.pcm[:count], source{rate: v.hiss}, from, to-from, noise)
 		}
 		v.noiseAt += n
 	}

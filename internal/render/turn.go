@@ -88,7 +88,7 @@ func (v *voiced) arrive(f *format, e *journal.Entry, at *timeline.Placement, beg
 		v.excuse = true
 		return
 	}
-	if start >= v.lane.limit || at.Length <= 0 || at.Length > v.samplesOf(longest) {
+	if start-v.samplesOf(f.info.Delay()) >= v.lane.limit || at.Length <= 0 || at.Length > v.samplesOf(longest) {
 		return
 	}
 	v.queue.push(pending{
@@ -166,7 +166,7 @@ func (v *voiced) speak(p *pending) {
 	dec, info := v.decoder(p.format.info), &p.format.info
 	if dec != v.dec || p.stream != v.was.stream || p.seq < v.was.seq || p.start-v.flow.end > v.samplesOf(forgotten) {
 		dec.Reset()
-		v.owed = 0
+		v.owed, v.flow.fresh = 0, true
 	}
 	v.dec = dec
 	v.recover(p)
@@ -177,7 +177,7 @@ func (v *voiced) speak(p *pending) {
 	}
 	pcm := mono(v.pcm[:n], info)
 	if v.broken {
-		fadeIn(pcm)
+		fadeIn(pcm, info)
 	}
 	v.broken, v.madeUp = false, 0
 	length := p.length
@@ -185,7 +185,7 @@ func (v *voiced) speak(p *pending) {
 	if own := int64(len(pcm)) * int64(v.rate) / int64(info.SampleRate); !near(own, length, length/8) {
 		length = own
 	}
-	v.flow.put(pcm, info.SampleRate, p.start, length, speech)
+	v.flow.put(pcm, sourceOf(info), p.start, length, speech)
 }
 
 func mono(pcm []int16, info *codec.Info) []int16 {
@@ -195,8 +195,12 @@ func mono(pcm []int16, info *codec.Info) []int16 {
 	return pcm
 }
 
-// fadeIn takes the step out of the beginning of audio.
-func fadeIn(pcm []int16) {
+func sourceOf(info *codec.Info) source { return source{info.SampleRate, info.Delay()} }
+
+// fadeIn takes the step out of the beginning of audio after a hole: behind what is
+// left out of it because the codec is late.
+func fadeIn(pcm []int16, info *codec.Info) {
+	pcm = pcm[min(int(samples(info.Delay(), info.SampleRate)), len(pcm)):]
 	n := min(fade, len(pcm))
 	for i := range n {
 		pcm[i] = int16(int(pcm[i]) * i / n)
@@ -229,8 +233,10 @@ func (v *voiced) damaged(p *pending) {
 		return
 	}
 	v.account.Undecodable++
-	v.flow.finish()
-	v.flow.open, v.flow.end = true, p.start
+	if !v.flow.open || !near(p.start, v.flow.end, tiny) {
+		v.flow.finish()
+		v.flow.end = p.start
+	}
 	v.makeUp(p.format, p.length)
 }
 
@@ -298,7 +304,7 @@ func (v *voiced) makeUp(f *format, n int64) {
 	}
 	v.dec.Conceal(v.pcm[:count])
 	v.madeUp += n
-	v.flow.put(mono(v.pcm[:count], info), info.SampleRate, v.flow.end, n, concealed)
+	v.flow.put(mono(v.pcm[:count], info), sourceOf(info), v.flow.end, n, concealed)
 }
 
 // recover takes the frame that was lost before a packet out of the packet, or makes
@@ -321,9 +327,9 @@ func (v *voiced) recover(p *pending) {
 	if err == nil && got > 0 {
 		pcm := mono(v.pcm[:got], info)
 		if v.flow.end+tiny < p.start-n {
-			fadeIn(pcm)
+			fadeIn(pcm, info)
 		}
-		v.flow.put(pcm, info.SampleRate, p.start-n, n, speech)
+		v.flow.put(pcm, sourceOf(info), p.start-n, n, speech)
 		return
 	}
 	n = min(p.start-v.flow.end, v.samplesOf(maxConcealed)-v.madeUp)
