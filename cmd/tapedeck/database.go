@@ -72,7 +72,7 @@ func (f *databaseFlags) print(out io.Writer, result any, show func(io.Writer)) e
 func line(w io.Writer, columns ...any) {
 	text := make([]string, len(columns))
 	for i, c := range columns {
-		if text[i] = fmt.Sprint(c); text[i] == "" {
+		if text[i] = strings.ReplaceAll(printable(fmt.Sprint(c)), "\n", " "); text[i] == "" {
 			text[i] = "-"
 		}
 	}

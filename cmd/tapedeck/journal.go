@@ -40,6 +40,9 @@ func (c *journalInspectCmd) inspect(ctx context.Context, out io.Writer, j *journ
 	if c.Pcapng == "" {
 		return journal.Print(out, j, c.Packets)
 	}
+	if err := mayReplace("--pcapng", c.Pcapng, c.File); err != nil {
+		return err
+	}
 	n, err := writeCapture(ctx, c.Pcapng, j)
 	var damage *journal.CorruptError
 	if err != nil && !errors.As(err, &damage) {
@@ -70,6 +73,12 @@ func (c *journalRenderCmd) Run(ctx context.Context, out io.Writer) error {
 }
 
 func (c *journalRenderCmd) render(ctx context.Context, out io.Writer, j *journal.Reader) error {
+	if err := mayReplace("--out", c.Out, c.File, c.Receipt); err != nil {
+		return err
+	}
+	if c.Receipt != "" && sameFile(c.Receipt, c.File) {
+		return fmt.Errorf("--receipt %s: that is the journal, which would be lost: give another name", c.Receipt)
+	}
 	show, finish := progress("rendering")
 	defer finish()
 	h := j.Header()
@@ -89,6 +98,7 @@ func (c *journalRenderCmd) render(ctx context.Context, out io.Writer, j *journal
 		return err
 	}
 	receipt, err := plan.File(ctx, c.Out)
+	finish()
 	if err != nil {
 		return err
 	}

@@ -135,3 +135,44 @@ func TestJournalCommandsOnOtherFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestJournalIsNotWrittenOver: a slip in a name does not cost the journal, and
+// nothing but a file is replaced.
+func TestJournalIsNotWrittenOver(t *testing.T) {
+	path := shortJournal(t)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	wav := filepath.Join(dir, "a.wav")
+	for name, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"render":            {[]string{"render", path, "--out", path}, "would be lost"},
+		"render, other way": {[]string{"render", path, "--out", filepath.Dir(path) + "/./" + filepath.Base(path)}, "would be lost"},
+		"render to a link":  {[]string{"render", path, "--out", link}, "would be lost"},
+		"receipt":           {[]string{"render", path, "--out", wav, "--receipt", path}, "would be lost"},
+		"receipt, link":     {[]string{"render", path, "--out", wav, "--receipt", link}, "would be lost"},
+		"receipt over file": {[]string{"render", path, "--out", wav, "--receipt", wav}, "would be lost"},
+		"directory":         {[]string{"render", path, "--out", dir}, "no file"},
+		"device":            {[]string{"render", path, "--out", os.DevNull}, "no file"},
+		"capture":           {[]string{"inspect", path, "--pcapng", path}, "would be lost"},
+		"capture, device":   {[]string{"inspect", path, "--pcapng", os.DevNull}, "no file"},
+	} {
+		if _, errs, code := execute(t, append([]string{"journal"}, c.args...)...); code != 1 || !strings.Contains(errs, c.says) {
+			t.Errorf("%s: exit %d: %s", name, code, errs)
+		}
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the journal is not what it was: %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("%v, files left: %v", err, left)
+	}
+}

@@ -72,7 +72,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // say writes the error for a person and returns the exit code.
 func say(w io.Writer, err error, code int) int {
-	if _, werr := fmt.Fprintln(w, "tapedeck:", err); werr != nil {
+	if _, werr := fmt.Fprintln(w, "tapedeck:", printable(err.Error())); werr != nil {
 		return 3 // nobody can hear us
 	}
 	return code

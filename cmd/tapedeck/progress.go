@@ -29,6 +29,7 @@ func progress(what string) (show func(done, total int64), finish func()) {
 	finish = func() {
 		if bar != nil {
 			_ = bar.Clear() // as above
+			bar = nil
 		}
 	}
 	return show, finish

@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
+	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"tapedeck/internal/client"
 	"tapedeck/internal/server"
@@ -45,7 +49,9 @@ func (f *serverFlags) connect() (*client.Client, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--access-key: %w", err)
 		}
-		o.Key = strings.TrimSpace(string(text))
+		if o.Key = strings.TrimSpace(string(text)); o.Key == "" {
+			return nil, fmt.Errorf("--access-key %s: there is no key in it", f.AccessKey) // another one is not what was asked for
+		}
 	}
 	if o.Key == "" || o.Workspace == "" {
 		boot, err := server.ReadBootstrap(f.Data)
@@ -62,7 +68,32 @@ func (f *serverFlags) connect() (*client.Client, error) {
 			o.Workspace = boot.Workspace
 		}
 	}
+	if strings.ContainsFunc(o.Key, func(r rune) bool { return r <= ' ' || r >= unicode.MaxASCII }) {
+		return nil, errors.New("the access key is no key: it has spaces, lines or letters that none has; see `tapedeck key create`")
+	}
 	return client.New(o), nil
+}
+
+// ask connects, does something with the server, and adds to an error what can be
+// done about it.
+func (f *serverFlags) ask(ctx context.Context, do func(*client.Client) error) error {
+	api, err := f.connect()
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	err = do(api)
+	var refused *client.Error
+	var unreached *url.Error
+	switch {
+	case ctx.Err() != nil:
+		return err
+	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
+		return fmt.Errorf("%w; --access-key or TAPEDECK_ACCESS_KEY gives another", err)
+	case errors.As(err, &unreached):
+		return fmt.Errorf("%w; is the server running there? --server or TAPEDECK_SERVER gives another address", err)
+	}
+	return err
 }
 
 // readAll reads a file; - is standard input.
@@ -95,15 +126,17 @@ type recordingListCmd struct {
 
 // Run lists.
 func (c *recordingListCmd) Run(ctx context.Context, out io.Writer) error {
-	api, err := c.connect()
-	if err != nil {
-		return err
+	if c.Limit < 1 {
+		return fmt.Errorf("--limit %d: it must be 1 or more", c.Limit)
 	}
-	defer api.Close()
-	list, err := api.FindRecordings(ctx, client.Filter{
-		Channel: voice.ChannelID(c.Channel), Call: voice.CallID(c.Call), Status: voice.RecordingStatus(c.Status),
-		Direction: voice.Direction(c.Direction), From: c.From, To: c.To, Since: c.Since, Until: c.Until,
-	}, c.Limit)
+	var list []client.Recording
+	err := c.ask(ctx, func(api *client.Client) (err error) {
+		list, err = api.FindRecordings(ctx, client.Filter{
+			Channel: voice.ChannelID(c.Channel), Call: voice.CallID(c.Call), Status: voice.RecordingStatus(c.Status),
+			Direction: voice.Direction(c.Direction), From: c.From, To: c.To, Since: c.Since, Until: c.Until,
+		}, c.Limit)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -131,18 +164,27 @@ type recordingArg struct {
 	ID string `arg:"" help:"Id of the recording."`
 }
 
-func (a *recordingArg) id() voice.RecordingID { return voice.RecordingID(strings.ToLower(a.ID)) }
+var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// ask is that of serverFlags, about the recording. Its id becomes a part of
+// addresses and of file names, so it must be one.
+func (a *recordingArg) ask(ctx context.Context, do func(*client.Client, voice.RecordingID) error) error {
+	id := strings.ToLower(a.ID)
+	if !uuid.MatchString(id) {
+		return fmt.Errorf("%q is no id of a recording, which is a UUID: `tapedeck recording list` shows them", a.ID)
+	}
+	return a.serverFlags.ask(ctx, func(api *client.Client) error { return do(api, voice.RecordingID(id)) })
+}
 
 type recordingShowCmd struct{ recordingArg }
 
 // Run shows a recording.
 func (c *recordingShowCmd) Run(ctx context.Context, out io.Writer) error {
-	api, err := c.connect()
-	if err != nil {
+	var r client.Recording
+	err := c.ask(ctx, func(api *client.Client, id voice.RecordingID) (err error) {
+		r, err = api.Recording(ctx, id)
 		return err
-	}
-	defer api.Close()
-	r, err := api.Recording(ctx, c.id())
+	})
 	if err != nil {
 		return err
 	}
@@ -171,10 +213,5 @@ type recordingDeleteCmd struct{ recordingArg }
 
 // Run deletes the audio.
 func (c *recordingDeleteCmd) Run(ctx context.Context, _ io.Writer) error {
-	api, err := c.connect()
-	if err != nil {
-		return err
-	}
-	defer api.Close()
-	return api.DeleteRecording(ctx, c.id())
+	return c.ask(ctx, func(api *client.Client, id voice.RecordingID) error { return api.DeleteRecording(ctx, id) })
 }

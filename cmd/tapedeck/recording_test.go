@@ -107,6 +107,8 @@ func TestRecordingVerify(t *testing.T) {
 		"swapped":          {[]string{in("a.json"), in("a.wav")}, 1, "not a signed receipt"},
 		"no file":          {[]string{in("none.wav"), in("a.json")}, 1, "none.wav"},
 		"no receipt":       {[]string{in("a.wav"), in("none.json")}, 1, "none.json"},
+		"empty key":        {[]string{in("a.wav"), in("a.json"), "--key", ""}, 1, "--key is empty"},
+		"empty journal":    {[]string{in("a.wav"), in("a.json"), "--journal="}, 1, "--journal is empty"},
 		"bad key":          {[]string{in("a.wav"), in("a.json"), "--key", "x"}, 1, "neither a file nor a key"},
 		"bad key file":     {[]string{in("a.wav"), in("a.json"), "--key", in("a.wav")}, 1, "not an Ed25519 public key"},
 		"private key":      {[]string{in("a.wav"), in("a.json"), "--key", keys.Path(dir)}, 1, "private key"},

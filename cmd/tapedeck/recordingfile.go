@@ -22,23 +22,23 @@ type recordingDownloadCmd struct {
 
 // Run fetches the audio.
 func (c *recordingDownloadCmd) Run(ctx context.Context, out io.Writer) error {
-	api, err := c.connect()
-	if err != nil {
-		return err
-	}
-	defer api.Close()
-	r, err := api.Recording(ctx, c.id())
-	if err != nil {
-		return err
-	}
-	d := client.Download{Path: "/recordings/" + string(r.ID) + "." + c.Format, To: c.Out, Replace: c.Force}
-	if d.To == "" {
-		d.To = string(r.ID) + "." + c.Format
-	}
-	if c.Format == string(voice.FormatWAV) {
-		d.SHA256 = r.SHA256
-	}
-	return c.fetch(ctx, out, api, d)
+	return c.ask(ctx, func(api *client.Client, id voice.RecordingID) error {
+		r, err := api.Recording(ctx, id)
+		if err != nil {
+			return err
+		}
+		// The names are of the id that was asked for: what a server answers must
+		// not say where a file goes.
+		name := string(id) + "." + c.Format
+		d := client.Download{Path: "/recordings/" + name, To: c.Out, Replace: c.Force}
+		if d.To == "" {
+			d.To = name
+		}
+		if c.Format == string(voice.FormatWAV) {
+			d.SHA256 = r.SHA256
+		}
+		return c.fetch(ctx, out, api, d)
+	})
 }
 
 // fetch downloads, with a progress bar on a terminal, and says what came.
@@ -77,16 +77,13 @@ type recordingReceiptCmd struct {
 
 // Run fetches the receipt.
 func (c *recordingReceiptCmd) Run(ctx context.Context, out io.Writer) error {
-	api, err := c.connect()
-	if err != nil {
-		return err
-	}
-	defer api.Close()
-	r, err := api.Receipt(ctx, c.id())
-	if err != nil {
-		return err
-	}
-	return writeReceipt(out, c.Out, r.Raw, c.Force)
+	return c.ask(ctx, func(api *client.Client, id voice.RecordingID) error {
+		r, err := api.Receipt(ctx, id)
+		if err != nil {
+			return err
+		}
+		return writeReceipt(out, c.Out, r.Raw, c.Force)
+	})
 }
 
 // writeReceipt writes the bytes as they came: the signature is over them.
@@ -107,7 +104,10 @@ func writeReceipt(out io.Writer, path string, receipt []byte, force bool) error 
 		return err
 	}
 	_, err = f.Write(receipt)
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil && !force {
+		err = errors.Join(err, os.Remove(path)) // half a receipt proves nothing, and is in the way of the next try
+	}
+	return err
 }
 
 type recordingRenderCmd struct {
@@ -124,12 +124,14 @@ type recordingRenderCmd struct {
 // Run asks for the rendering, and fetches what came of it when it was told where
 // to.
 func (c *recordingRenderCmd) Run(ctx context.Context, out io.Writer) error {
-	api, err := c.connect()
-	if err != nil {
-		return err
+	if c.Out != "" && c.Receipt != "" && sameFile(c.Out, c.Receipt) {
+		return fmt.Errorf("--out and --receipt are both %s: give two names", c.Out)
 	}
-	defer api.Close()
-	made, err := api.Render(ctx, c.id(), client.Rendering{Stereo: c.Stereo, Swap: c.Swap, Format: voice.AudioFormat(c.Format)})
+	return c.ask(ctx, func(api *client.Client, id voice.RecordingID) error { return c.render(ctx, out, api, id) })
+}
+
+func (c *recordingRenderCmd) render(ctx context.Context, out io.Writer, api *client.Client, id voice.RecordingID) error {
+	made, err := api.Render(ctx, id, client.Rendering{Stereo: c.Stereo, Swap: c.Swap, Format: voice.AudioFormat(c.Format)})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -190,18 +194,68 @@ func (r *recorded) refusals() {
 	t := r.t
 	other := store.NewID()
 	wants(t, "unknown", r.run(1, "show", other), "404", "recording not found")
-	wants(t, "no id", r.run(1, "show", "x"), "400")
-	wants(t, "filter", r.run(1, "list", "--status", "odd"), "422")
+	for _, id := range []string{"x", "", "../" + other, other + "?x=1", other + "/renders/" + other, other + ".wav"} {
+		for _, command := range []string{"show", "download", "receipt", "render", "delete"} {
+			wants(t, "no id", r.run(1, command, id), "no id of a recording")
+		}
+	}
+	wants(t, "filter", r.run(1, "list", "--status", "odd"), "422", "must be one of accepted")
+	wants(t, "none", r.run(1, "list", "--limit", "0"), "1 or more")
+	wants(t, "one name", r.run(1, "render", r.id, "--out", "same", "--receipt", "./same"), "two names")
+	two := testkit.WriteFile(t, t.TempDir(), "key", "one\nsecret")
+	if said := r.run(1, "list", "--access-key", two); !strings.Contains(said, "no key") || strings.Contains(said, "secret") {
+		t.Errorf("a key of two lines: %s", said)
+	}
 	for name, args := range map[string][]string{
 		"no server":    {"list", "--data", r.dir, "--server", "127.0.0.1:1"},
 		"no bootstrap": {"list", "--data", t.TempDir(), "--server", r.url},
 		"other key":    {"list", "--data", r.dir, "--server", r.url, "--access-key", testkit.WriteFile(t, t.TempDir(), "key", "nonsense\n")},
+		"empty key":    {"list", "--data", r.dir, "--server", r.url, "--access-key", testkit.WriteFile(t, t.TempDir(), "key", "\n")},
 		"no key file":  {"list", "--data", r.dir, "--server", r.url, "--access-key", filepath.Join(r.dir, "none")},
 	} {
-		want := map[string]string{"no server": "refused", "no bootstrap": "--access-key", "other key": "401", "no key file": "none"}[name]
+		want := map[string]string{"no server": "is the server running there? --server", "no bootstrap": "--access-key", "other key": "--access-key or", "empty key": "no key in it", "no key file": "none"}[name]
 		out, errs, code := execute(t, append([]string{"recording"}, args...)...)
 		if code != 1 || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit %d, want %q: %s%s", name, code, want, out, errs)
 		}
+	}
+}
+
+// TestServerThatLies: what a server answers does not say where a file goes, and
+// does not reach the terminal as a command.
+func TestServerThatLies(t *testing.T) {
+	testkit.Timeout(t, 20*time.Second)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, ".wav"):
+			w.Header().Set("Etag", `"1"`)
+			http.ServeContent(w, r, "", time.Time{}, strings.NewReader("RIFF"))
+		case strings.HasSuffix(r.URL.Path, "/recordings"):
+			w.WriteHeader(http.StatusTeapot)
+			fmt.Fprint(w, `{"code": "odd", "message": "\u001b[2Jgone"}`)
+		default:
+			fmt.Fprint(w, `{"id": "../../escaped", "status": "\u001b[31mred\nred", "originator": {"number": {"number": "\u009b2J"}}}`)
+		}
+	}))
+	defer server.Close()
+	outer := t.TempDir()
+	inner := filepath.Join(outer, "a", "b")
+	if err := os.MkdirAll(inner, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(inner)
+	t.Setenv("TAPEDECK_ACCESS_KEY", "key")
+	id := store.NewID()
+	for _, args := range [][]string{{"download", id}, {"show", id}, {"list"}} {
+		out, errs, _ := execute(t, append(append([]string{"recording"}, args...), "--server", server.URL, "--workspace", "w")...)
+		if strings.ContainsAny(out+errs, "\x1b\u009b") {
+			t.Errorf("%s: %q", args[0], out+errs)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(inner, id+".wav")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(outer, "escaped.wav")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the server chose the name: %v", err)
 	}
 }

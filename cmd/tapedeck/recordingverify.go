@@ -15,11 +15,11 @@ import (
 )
 
 type recordingVerifyCmd struct {
-	File    string `arg:"" help:"The recording."`
-	Receipt string `arg:"" help:"Its receipt."`
-	Key     string `help:"Public key that must have signed: a file (PEM or base64) or the base64 itself." placeholder:"FILE|BASE64"`
-	Journal string `help:"The journal that the file was made from." placeholder:"FILE"`
-	JSON    bool   `name:"json" help:"Print JSON."`
+	File    string  `arg:"" help:"The recording."`
+	Receipt string  `arg:"" help:"Its receipt."`
+	Key     *string `help:"Public key that must have signed: a file (PEM or base64) or the base64 itself." placeholder:"FILE|BASE64"`
+	Journal *string `help:"The journal that the file was made from." placeholder:"FILE"`
+	JSON    bool    `name:"json" help:"Print JSON."`
 }
 
 // Run verifies. That something does not agree is an error of the command.
@@ -28,10 +28,15 @@ func (c *recordingVerifyCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	o := verify.Options{File: c.File, Receipt: c.Receipt, Key: key}
+	if c.Journal != nil {
+		if o.Journal = *c.Journal; o.Journal == "" {
+			return errors.New("--journal is empty: give the journal, or leave it out")
+		}
+	}
 	show, finish := progress("verifying")
-	report, err := verify.Run(ctx, verify.Options{
-		File: c.File, Receipt: c.Receipt, Key: key, Journal: c.Journal, Progress: show,
-	})
+	o.Progress = show
+	report, err := verify.Run(ctx, o)
 	finish()
 	if err != nil {
 		return err
@@ -49,10 +54,16 @@ func (c *recordingVerifyCmd) Run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// publicKey reads a key from a file of that name, or from the text itself.
-func publicKey(given string) (receipt.PublicKey, error) {
-	if given == "" {
+// publicKey reads a key from a file of that name, or from the text itself. An
+// empty one, as of a shell variable that was not set, is not the same as none:
+// whoever asks for a key must not be told that all is well without.
+func publicKey(flag *string) (receipt.PublicKey, error) {
+	if flag == nil {
 		return nil, nil
+	}
+	given := *flag
+	if given == "" {
+		return nil, errors.New("--key is empty: give the public key that must have signed, or leave it out")
 	}
 	text, err := os.ReadFile(given)
 	if err != nil {

@@ -152,3 +152,15 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 		t.Errorf("a file as data directory: %v", err)
 	}
 }
+
+// TestQuoted: the line that the report offers to be copied is one that a shell
+// reads as it was meant.
+func TestQuoted(t *testing.T) {
+	for path, want := range map[string]string{
+		"/a-1/b.wav": "/a-1/b.wav", "/my files/b": "'/my files/b'", "a'b": `'a'\''b'`, "$(x)": "'$(x)'", "": "''",
+	} {
+		if got := quoted(path); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}

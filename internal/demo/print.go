@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -37,7 +38,7 @@ func (r *Result) Print(w io.Writer) {
 		proof = fmt.Sprintf("file and receipt are as key %s signed them", r.Proof.KeyID)
 	}
 	line("verified", "%s", proof)
-	line("", "again: tapedeck recording verify --key %s %s %s", r.KeyPath, r.Path, r.ReceiptPath)
+	line("", "again: tapedeck recording verify --key %s %s %s", quoted(r.KeyPath), quoted(r.Path), quoted(r.ReceiptPath))
 	if r.Data != "" {
 		line("data", "%s", r.Data)
 	}
@@ -52,6 +53,17 @@ func (r *Result) Print(w io.Writer) {
 		}
 	}
 	fmt.Fprintf(w, "%-10s 0%*s\n", "", laneColumns-1, fmt.Sprintf("%.1f s", r.Length.Seconds()))
+}
+
+// plain are the characters of a path that mean nothing to a shell.
+var plain = regexp.MustCompile(`^[\w./:@%+=,-]+$`)
+
+// quoted is a path as a shell takes it.
+func quoted(path string) string {
+	if plain.MatchString(path) {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
