@@ -11,7 +11,9 @@ type Generator struct {
 	reflection [maxOrder]float64
 	order      int
 	behind     [maxOrder]float64 // backward values of the lattice
-	amplitude  float64           // of the uniform noise that excites it, in units of 16-bit PCM
+	spread     [maxOrder]float64 // their RMS against that of the noise
+	excited    float64           // by what part of the noise's amplitude the lattice is excited
+	amplitude  float64           // of uniform noise of the level, in units of 16-bit PCM
 	target     float64           // where the amplitude goes
 	step       float64           // how far per sample
 	ramp       float64           // samples of a change of level
@@ -47,6 +49,7 @@ func (g *Generator) Update(payload []byte) {
 	// 1−k². The amplitude of uniform noise is √3 of its RMS.
 	gain := 1.0
 	order := 0
+	was := g.spread
 	for _, index := range payload[1:] {
 		const reserved = 255
 		if index == reserved || order == maxOrder {
@@ -54,14 +57,22 @@ func (g *Generator) Update(payload []byte) {
 		}
 		k := 258 * (float64(index) - 127) / 32768 // RFC 3389 §3.2
 		g.reflection[order] = k
+		g.spread[order] = math.Sqrt(gain)
 		gain *= 1 - k*k
 		order++
+	}
+	// What is in the lattice is as large as the spectrum before made it. Under
+	// another it would be heard as a bang, so it is brought to the size that it has
+	// under that one: then no change of spectrum makes the noise louder than its level.
+	for k := range min(order, g.order) {
+		g.behind[k] *= g.spread[k] / was[k]
 	}
 	if order < g.order {
 		clear(g.behind[order:])
 	}
 	g.order = order
-	g.target = level * math.Sqrt(3*gain)
+	g.excited = math.Sqrt(gain)
+	g.target = level * math.Sqrt(3)
 	if !g.begun {
 		g.begun, g.amplitude = true, g.target
 	}
@@ -81,7 +92,7 @@ func (g *Generator) Fill(dst []int16) {
 			}
 		}
 		g.random = g.random*1664525 + 1013904223
-		v := g.amplitude * float64(int32(g.random)) / (1 << 31)
+		v := g.excited * g.amplitude * float64(int32(g.random)) / (1 << 31)
 		for k := g.order - 1; k >= 0; k-- {
 			v -= g.reflection[k] * g.behind[k]
 			if k+1 < g.order {

@@ -2,6 +2,7 @@ package cn_test
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -127,6 +128,36 @@ func TestChange(t *testing.T) {
 	g.Fill(pcm)
 	if early, late := decibels(pcm[:20]), decibels(pcm[160:]); early > -40 || math.Abs(late+30) > 0.7 {
 		t.Errorf("%.1f dB in the first 2.5 ms, %.1f after 20 ms", early, late)
+	}
+}
+
+// A party may describe another noise in each packet. It is as loud as it says all
+// the same, also between two descriptions of the sharpest resonances.
+func TestChangesOfSpectrum(t *testing.T) {
+	const level = 60
+	want := 32768 * math.Pow(10, -level/20.)
+	for name, draw := range map[string]func(*rand.Rand) byte{
+		"mild": func(r *rand.Rand) byte { return byte(27 + r.IntN(200)) },
+		"wild": func(r *rand.Rand) byte { return []byte{0, 254, byte(r.IntN(255))}[r.IntN(3)] },
+	} {
+		g, r, pcm := cn.New(8000), rand.New(rand.NewPCG(1, 2)), make([]int16, 160)
+		sum, n, peak := 0.0, 0, 0.0
+		for range 5000 {
+			sid := make([]byte, 1+r.IntN(40))
+			for i := range sid {
+				sid[i] = draw(r)
+			}
+			sid[0] = level
+			g.Update(sid)
+			g.Fill(pcm)
+			for _, v := range pcm {
+				a := math.Abs(float64(v))
+				sum, n, peak = sum+a*a, n+1, max(peak, a)
+			}
+		}
+		if rms := math.Sqrt(sum / float64(n)); rms > 1.2*want || peak > 10*want {
+			t.Errorf("%s: RMS %.1f and peak %.0f at a level of %.1f", name, rms, peak, want)
+		}
 	}
 }
 
