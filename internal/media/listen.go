@@ -16,7 +16,7 @@ type ears struct {
 	info     codec.Info
 	stale    bool // the payload type means something else from now on
 	decoder  codec.Decoder
-	noise    codec.Noise
+	hiss     hiss
 	noisy    bool
 	resample *audio.Resampler
 }
@@ -33,7 +33,7 @@ func (t *transcoder) pull(at time.Duration) {
 		t.decode(&it)
 	case jitter.Comfort:
 		if e := t.ear; e != nil {
-			e.noise.Update(it.Payload)
+			e.hiss.describe(it.Payload, t.clockOf(&it), e.info.SampleRate)
 			e.noisy = true
 		}
 	case jitter.Loss:
@@ -43,6 +43,16 @@ func (t *transcoder) pull(at time.Duration) {
 	default: // nothing came yet
 		t.fill(t.speaker.ptime)
 	}
+}
+
+// clockOf is the clock rate of a packet of comfort noise: that of its route, or the
+// usual one when what was agreed has changed since it came.
+func (t *transcoder) clockOf(it *jitter.Item) int {
+	if r := t.routeOf(it.PT); r != nil && r.from.Is(codec.CN) {
+		return r.from.ClockRate
+	}
+	usual, _ := codec.Lookup(codec.CN, 0)
+	return usual.ClockRate
 }
 
 // decode makes a packet audible.
@@ -104,7 +114,7 @@ func (t *transcoder) fill(d time.Duration) {
 	n := max(int(rtp.Units(d, e.info.SampleRate)), 1)
 	t.pcm = grow(t.pcm, n)
 	if e.noisy {
-		e.noise.Fill(t.pcm[:n])
+		e.hiss.fill(t.pcm[:n])
 	} else {
 		clear(t.pcm[:n])
 	}
@@ -139,7 +149,7 @@ func (t *transcoder) earsOf(pt uint8) *ears {
 		}
 		t.ears = slices.DeleteFunc(t.ears, func(e *ears) bool { return e.stale })
 		t.ears = append(t.ears, &ears{
-			pt: pt, info: r.from, decoder: decoder, noise: codec.NewNoise(r.from.SampleRate),
+			pt: pt, info: r.from, decoder: decoder,
 			resample: audio.NewResampler(r.from.SampleRate, t.speaker.info.SampleRate),
 		})
 		at = len(t.ears) - 1

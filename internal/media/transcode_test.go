@@ -447,29 +447,42 @@ func TestDigitsPassATranscoder(t *testing.T) {
 }
 
 // A party that sends comfort noise is heard as noise of its level by one that
-// knows no such thing.
+// knows no such thing, and within the band that the packet describes: the clock rate
+// of CN is 8 kHz, whatever the party speaks otherwise.
 func TestComfortNoiseIsHeard(t *testing.T) {
-	s := newStage(t, side{codec: codec.PCMU, ptime: 20 * ms, noise: true}, side{codec: codec.L16, rate: 16000, ptime: 20 * ms})
-	s.said = audiotest.Voice{ID: 3, Rate: 8000}.Signal(2)
-	s.run(500*ms, nil)
-	b := append(s.header(make([]byte, rtp.HeaderSize), 13), 40)
-	s.receive(b)
-	s.next = 1 << 60
-	s.run(200*ms, nil)
-	s.wire.keep = true
-	s.run(2*time.Second, nil)
-	pcm := make([]int16, 0)
-	for _, k := range s.wire.list {
-		if k.to != s.legs[1].agreed.Remote {
-			continue // a report
+	for _, speaks := range []side{
+		{codec: codec.PCMU, ptime: 20 * ms, noise: true},
+		{codec: codec.G722, ptime: 20 * ms, noise: true},
+		{codec: codec.L16, rate: 48000, ptime: 10 * ms, noise: true},
+	} {
+		s := newStage(t, speaks, side{codec: codec.L16, rate: 16000, ptime: 20 * ms})
+		s.said = audiotest.Voice{ID: 3, Rate: s.legs[0].agreed.Send.SampleRate}.Signal(2)
+		s.run(500*ms, nil)
+		b := append(s.header(make([]byte, rtp.HeaderSize), 13), 40)
+		s.receive(b)
+		s.next = 1 << 60
+		s.run(200*ms, nil)
+		s.wire.keep = true
+		s.run(2*time.Second, nil)
+		pcm := make([]int16, 0)
+		for _, k := range s.wire.list {
+			if k.to != s.legs[1].agreed.Remote {
+				continue // a report
+			}
+			payload := k.data[rtp.HeaderSize:]
+			for i := 0; i+1 < len(payload); i += 2 {
+				pcm = append(pcm, int16(binary.BigEndian.Uint16(payload[i:])))
+			}
 		}
-		payload := k.data[rtp.HeaderSize:]
-		for i := 0; i+1 < len(payload); i += 2 {
-			pcm = append(pcm, int16(binary.BigEndian.Uint16(payload[i:])))
+		level := audio.Measure(pcm).RMS
+		if len(pcm) < 31000 || level < -43 || level > -38 {
+			t.Errorf("%v: %d samples at %.1f dBov, want −40", speaks, len(pcm), level)
 		}
-	}
-	if level := audio.Measure(pcm).RMS; len(pcm) < 31000 || level < -43 || level > -38 {
-		t.Errorf("%d samples at %.1f dBov, want −40", len(pcm), level)
+		// At half the rate only what lies below 4 kHz is left: all of it.
+		r := audio.NewResampler(16000, 8000)
+		if low := audio.Measure(r.Flush(r.Process(nil, pcm))).RMS; low < level-1 {
+			t.Errorf("%v: %.1f of %.1f dBov lie below 4 kHz", speaks, low, level)
+		}
 	}
 }
 
