@@ -107,10 +107,9 @@ func (d *Dialog) Answer(sdp []byte) error {
 		d.mu.Unlock()
 		return fmt.Errorf("%w: answer needs an inbound call that is not answered", ErrState)
 	}
-	d.phase = phaseUp
+	d.phase, d.granted = phaseUp, slices.Clone(sdp)
 	d.mu.Unlock()
-	sdp = slices.Clone(sdp)
-	d.post(input{run: func() { d.answer(sdp) }})
+	d.post(input{run: func() { d.grant(false) }})
 	return nil
 }
 

@@ -36,6 +36,7 @@ type Dialog struct {
 	mail      int // messages among them
 	working   bool
 	phase     phase
+	granted   []byte             // Answer was called: the description that its 2xx will carry
 	offered   bool               // an Offered waits for its reply
 	reoffered bool               // a Reoffer of ours is on its way
 	abandon   context.CancelFunc // ends a wait for the name service or a connection

@@ -154,6 +154,9 @@ func (d *Dialog) onBye(in input) {
 	}
 	d.byed = true
 	d.serve(in, reply{code: 200, reason: "OK"})
+	if d.initial != nil {
+		d.grant(true)
+	}
 	for _, v := range d.invites {
 		switch {
 		case v.code == 0 && !v.update: // every pending request gets 487

@@ -95,6 +95,7 @@ func (d *Dialog) newInvited(in input) *invited {
 
 // expire: the caller wants no answer after its Expires (RFC 3261 §13.3.1).
 func (d *Dialog) expire(v *invited) {
+	d.grant(true)
 	if v.code != 0 {
 		return
 	}
@@ -153,6 +154,23 @@ func (d *Dialog) progress(code int, sdp []byte) {
 		return
 	}
 	d.respond(v, r)
+}
+
+// grant gives out the 2xx that Answer promised, if it did. A request of the caller that
+// gives up (last) may have come first, but whoever called Answer takes the call for
+// answered: the 2xx goes out, and stands (RFC 3261 §9.2). If nobody promised anything,
+// Answer fails from here on.
+func (d *Dialog) grant(last bool) {
+	d.mu.Lock()
+	sdp := d.granted
+	d.granted = nil
+	if last && d.phase == phaseNew {
+		d.phase = phaseClosing
+	}
+	d.mu.Unlock()
+	if sdp != nil {
+		d.answer(sdp)
+	}
 }
 
 // answer is Answer on the dialog's goroutine.
@@ -290,6 +308,9 @@ func (d *Dialog) onCancel(in input) {
 	}
 	v := d.invites[at]
 	d.a.sendStateful(in, d.tag, reply{code: 200, reason: "OK"})
+	if v == d.initial {
+		d.grant(true)
+	}
 	if v.code != 0 {
 		return // too late; our final response stands
 	}
