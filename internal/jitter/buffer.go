@@ -18,7 +18,7 @@ const (
 	still       = 2 * time.Millisecond  // no slewing below
 	concealable = 60 * time.Millisecond // of a stream that stops; after it, silence
 	usualFrame  = 20 * time.Millisecond
-	longest     = 120 * time.Millisecond // of one packet (RFC 6716 §2.1.4)
+	longest     = 200 * time.Millisecond // of one packet (RFC 3551 §4.5; Opus has 120 ms, RFC 6716 §2.1.4)
 	tie         = time.Millisecond       // media times this near to each other are the same
 )
 
@@ -145,13 +145,24 @@ func (b *Buffer) Delay() time.Duration {
 // Counts returns the counters so far.
 func (b *Buffer) Counts() Counts { return b.counts }
 
-// Len is how much media is in the buffer, from the end of what was played.
+// Len is how much media is in the buffer, from the end of what was played. Marks
+// are none: 0 means that Pop has nothing more to give.
 func (b *Buffer) Len() time.Duration {
-	at, ok := b.find(b.newest)
-	if !ok || b.newest <= b.last {
-		return 0
+	for seq := b.newest; b.begun && seq > b.last; seq-- {
+		if s, ok := b.find(seq); ok && s.class != Mark {
+			return max(s.media+s.length-b.pos, tie)
+		}
 	}
-	return max(at.media+at.length-b.pos, 0)
+	return 0
+}
+
+// Clear makes the buffer as new, but for its memory and its counts.
+func (b *Buffer) Clear() {
+	for i := range b.ring {
+		b.ring[i].full = false
+	}
+	b.clock, b.begun, b.last, b.newest, b.pos = clock{}, false, 0, 0, 0
+	b.frame, b.starved, b.quiet = usualFrame, 0, true
 }
 
 // Put takes a packet.

@@ -10,19 +10,19 @@ import (
 	"tapedeck/internal/rtp"
 )
 
-// ears decode one payload type of a leg and bring it to the rate of what is sent.
+// ears decode one format of a leg and bring it to the rate of what is sent. They are
+// known by the format, because a payload type may come to mean something else while
+// packets of it wait in the buffer.
 type ears struct {
-	pt       uint8
 	info     codec.Info
-	stale    bool // the payload type means something else from now on
-	decoder  codec.Decoder
+	decoder  codec.Decoder // nil until it is needed
 	hiss     hiss
 	noisy    bool
 	resample *audio.Resampler
 }
 
-// longestFrame is the longest packet that is decoded, RFC 6716 §2.1.4.
-const longestFrame = 120 * time.Millisecond
+// longestFrame is the longest packet that is decoded, RFC 3551 §4.5.
+const longestFrame = 200 * time.Millisecond
 
 // pull brings one item of the buffer into what is ready to be sent. At is when it
 // will be heard.
@@ -33,7 +33,7 @@ func (t *transcoder) pull(at time.Duration) {
 		t.decode(&it)
 	case jitter.Comfort:
 		if e := t.ear; e != nil {
-			e.hiss.describe(it.Payload, t.clockOf(&it), e.info.SampleRate)
+			e.hiss.describe(it.Payload, t.ears[it.PT].info.ClockRate, e.info.SampleRate)
 			e.noisy = true
 		}
 	case jitter.Loss:
@@ -43,16 +43,6 @@ func (t *transcoder) pull(at time.Duration) {
 	default: // nothing came yet
 		t.fill(t.speaker.ptime)
 	}
-}
-
-// clockOf is the clock rate of a packet of comfort noise: that of its route, or the
-// usual one when what was agreed has changed since it came.
-func (t *transcoder) clockOf(it *jitter.Item) int {
-	if r := t.routeOf(it.PT); r != nil && r.from.Is(codec.CN) {
-		return r.from.ClockRate
-	}
-	usual, _ := codec.Lookup(codec.CN, 0)
-	return usual.ClockRate
 }
 
 // decode makes a packet audible.
@@ -92,7 +82,7 @@ func (t *transcoder) conceal(it *jitter.Item) {
 	n := int(rtp.Units(it.Length, e.info.SampleRate))
 	t.pcm = grow(t.pcm, n)
 	frame := t.pcm[:n]
-	if r, ok := e.decoder.(codec.Recoverer); ok && len(it.Next) > 0 && it.PT == e.pt {
+	if r, ok := e.decoder.(codec.Recoverer); ok && len(it.Next) > 0 && t.ears[it.PT] == e {
 		if got, err := r.Recover(frame, it.Next); err == nil && got == n {
 			t.ready = e.resample.Process(t.ready, frame)
 			return
@@ -128,33 +118,36 @@ func grow(b []int16, n int) []int16 {
 	return b
 }
 
-// earsOf finds the decoder of a payload type, or makes it: at the first packet of
-// the type, and never again. Nil when there is none.
-func (t *transcoder) earsOf(pt uint8) *ears {
-	if t.ear != nil && t.ear.pt == pt && !t.ear.stale {
-		return t.ear
+// place finds the ears of a format among the transcoder's, or a place for them.
+// There are no more than we have formats.
+func (t *transcoder) place(f codec.Info) uint8 {
+	for i, e := range t.ears {
+		if e.info == f {
+			return uint8(i)
+		}
+	}
+	t.ears = append(t.ears, &ears{info: f})
+	return uint8(len(t.ears) - 1)
+}
+
+// earsOf finds the decoder at a place, and makes it for the first packet of its
+// format. Where none can be made, it is the one in use, which may be nil.
+func (t *transcoder) earsOf(place uint8) *ears {
+	e := t.ears[place]
+	if e == t.ear {
+		return e
+	}
+	if e.decoder == nil {
+		decoder, err := codec.NewDecoder(mono(e.info))
+		if err != nil {
+			return t.ear
+		}
+		e.decoder = decoder
+		e.resample = audio.NewResampler(e.info.SampleRate, t.speaker.info.SampleRate)
 	}
 	if t.ear != nil { // another decoder goes on: what this one holds back comes first
 		t.ready = t.ear.resample.Flush(t.ready)
 	}
-	at := slices.IndexFunc(t.ears, func(e *ears) bool { return e.pt == pt && !e.stale })
-	if at < 0 {
-		r := t.routeOf(pt)
-		if r == nil {
-			return t.ear
-		}
-		decoder, err := codec.NewDecoder(mono(r.from))
-		if err != nil {
-			return t.ear
-		}
-		t.ears = slices.DeleteFunc(t.ears, func(e *ears) bool { return e.stale })
-		t.ears = append(t.ears, &ears{
-			pt: pt, info: r.from, decoder: decoder,
-			resample: audio.NewResampler(r.from.SampleRate, t.speaker.info.SampleRate),
-		})
-		at = len(t.ears) - 1
-	}
-	e := t.ears[at]
 	e.decoder.Reset()
 	e.noisy = false
 	t.prime(e)

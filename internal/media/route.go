@@ -43,7 +43,9 @@ func (l *Leg) route() {
 			}
 		}
 	}
-	l.arrangeTranscoder()
+	if l.through != nil {
+		l.through.change()
+	}
 }
 
 func (l *Leg) addRoute(c *sdp.Codec) {
@@ -116,6 +118,9 @@ func (l *Leg) relay(p *rtp.Received) {
 	if i := l.routes.index[p.PT&0x7f]; i != 0 {
 		r = &l.routes.list[i-1]
 	}
+	if l.through == nil && r != nil && r.transcode && p.Verdict == rtp.Audio {
+		l.through = newTranscoder(l, to)
+	}
 	if t := l.through; t != nil && t.takes(p, r) {
 		t.take(p, r)
 		return
@@ -146,22 +151,6 @@ func (l *Leg) dropTranscoder() {
 	l.heardBy.add(l.through)
 	l.w.wheel.cancel(&l.timers[playTimer])
 	l.through = nil
-}
-
-// arrangeTranscoder makes, changes or ends the transcoder as the routes need it.
-func (l *Leg) arrangeTranscoder() {
-	needed := false
-	for i := range l.routes.list {
-		r := &l.routes.list[i]
-		needed = needed || r.transcode && !r.from.Is(codec.CN)
-	}
-	if l.through == nil {
-		if needed {
-			l.through = newTranscoder(l, l.peer)
-		}
-		return
-	}
-	l.through.change()
 }
 
 // play is the tick of the leg's transcoder.

@@ -27,8 +27,11 @@ type transcoder struct {
 	running  bool
 	due      time.Duration // when the next frame goes out
 
+	drained time.Duration // when what was in here was sent on at once, newest time
+	again   bool          // drained holds a time
+
 	speaker speaker
-	ears    []*ears // one per payload type met
+	ears    []*ears // one per format met; a packet in the buffer has the place of its own as PT
 	ear     *ears   // of the newest frame; nil before the first
 	pcm     []int16 // scratch of one decoded frame
 	slewed  []int16
@@ -76,6 +79,11 @@ type eventState struct {
 // mostPayload keeps a packet below the usual MTU.
 const mostPayload = 1440
 
+// calm is how long a transcoder stays when one has ended a moment ago. To end and to
+// begin means a burst of packets and new decoders: a party that changes its payload
+// type with every packet must not have that of the worker every time.
+const calm = time.Second
+
 func newTranscoder(from, to *Leg) *transcoder {
 	t := &transcoder{from: from, to: to, buffer: jitter.New(jitter.Options{})}
 	t.change()
@@ -84,12 +92,6 @@ func newTranscoder(from, to *Leg) *transcoder {
 
 // change follows a new agreement of either side.
 func (t *transcoder) change() {
-	for _, e := range t.ears {
-		r := t.routeOf(e.pt)
-		if r == nil || r.from != e.info {
-			e.stale = true // what it decodes is still in the buffer
-		}
-	}
 	send := t.to.agreed.Send
 	s := &t.speaker
 	s.pt, s.ptime = send.PT, t.to.ptime
@@ -102,20 +104,16 @@ func (t *transcoder) change() {
 	if err != nil {
 		// The routes do not lead here for what cannot be encoded.
 		s.encoder = nil
+		t.stop()
 		return
 	}
 	s.info, s.fmtp, s.encoder = send.Info, send.Fmtp, encoder
 	if rate != 0 && rate != s.info.SampleRate {
 		t.ready, t.ear = t.ready[:0], nil
-		t.ears = t.ears[:0]
+		for _, e := range t.ears {
+			e.resample = audio.NewResampler(e.info.SampleRate, s.info.SampleRate)
+		}
 	}
-}
-
-func (t *transcoder) routeOf(pt uint8) *route {
-	if i := t.from.routes.index[pt&0x7f]; i != 0 {
-		return &t.from.routes.list[i-1]
-	}
-	return nil
 }
 
 // mono is a format with one channel: nobody hears a call in stereo, and the Opus
@@ -139,6 +137,9 @@ func (t *transcoder) takes(p *rtp.Received, r *route) bool {
 	case r.transcode:
 		return t.running || p.Verdict != rtp.Late
 	case t.running && p.Verdict != rtp.Late:
+		if t.again && p.Arrival-t.drained < calm {
+			return true // as well as any other packet
+		}
 		t.drain(p.Arrival)
 	}
 	return false
@@ -152,15 +153,16 @@ func (t *transcoder) take(p *rtp.Received, r *route) {
 	}
 	k := jitter.Packet{
 		Seq: p.Seq, Time: p.Time, Arrival: p.Arrival, ClockRate: r.from.ClockRate,
-		PT: p.PT, Payload: p.Payload,
+		Payload: p.Payload,
 	}
 	switch {
 	case !r.audio():
 		k.Class, k.Payload = jitter.Mark, nil
 		t.passEvent(p, r)
 	case r.from.Is(codec.CN):
-		k.Class = jitter.Noise
+		k.Class, k.PT = jitter.Noise, t.place(r.from)
 	default:
+		k.PT = t.place(r.from)
 		units, _ := r.from.Duration(p.Payload)
 		k.Length = time.Duration(units) * time.Second / time.Duration(r.from.ClockRate)
 	}
@@ -188,11 +190,15 @@ func (t *transcoder) tick(at time.Duration) {
 	t.from.w.wheel.arm(&t.from.timers[playTimer], t.due)
 }
 
+// drainMost is more than the buffer holds.
+const drainMost = 500 * time.Millisecond
+
 // drain sends what is in the transcoder, all at once, and stops it: what follows is
 // relayed, and the peer's own buffer evens it out.
 func (t *transcoder) drain(at time.Duration) {
 	now := max(t.due, at)
-	for ; t.buffer.Len() > 0 || len(t.ready) >= t.samples(); now += t.speaker.ptime {
+	// No packet is due later than the longest delay after it came.
+	for end := now + drainMost; now < end && t.buffer.Len() > 0 || len(t.ready) >= t.samples(); now += t.speaker.ptime {
 		t.send(now)
 	}
 	if t.ear != nil {
@@ -204,10 +210,15 @@ func (t *transcoder) drain(at time.Duration) {
 		}
 		t.send(now)
 	}
+	t.drained, t.again = at, true
+	t.stop()
+}
+
+// stop ends what is running, with what is in it.
+func (t *transcoder) stop() {
 	t.running = false
 	t.ready, t.ear = t.ready[:0], nil
-	t.ears = t.ears[:0]
-	t.buffer = jitter.New(jitter.Options{Lead: t.speaker.ptime})
+	t.buffer.Clear()
 	t.from.w.wheel.cancel(&t.from.timers[playTimer])
 }
 
