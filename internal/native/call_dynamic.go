@@ -9,11 +9,20 @@ import (
 	"github.com/ebitengine/purego"
 )
 
+// What went wrong, the loader is asked in a second call, and it tells each thread of
+// its own failures only: so open and lookup stay on one thread.
+
 func open(file string) (uintptr, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	return purego.Dlopen(file, purego.RTLD_NOW|purego.RTLD_LOCAL)
 }
 
-func lookup(handle uintptr, name string) (uintptr, error) { return purego.Dlsym(handle, name) }
+func lookup(handle uintptr, name string) (uintptr, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return purego.Dlsym(handle, name)
+}
 
 // arguments is a list of arguments that lives on the heap: purego makes one
 // there for each call otherwise.

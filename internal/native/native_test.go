@@ -2,8 +2,10 @@ package native
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"unsafe"
 
@@ -79,6 +81,29 @@ func TestMissing(t *testing.T) {
 		if missing.Package != o.Package || !strings.Contains(err.Error(), o.Name) || !strings.Contains(err.Error(), "install the package "+o.Package) {
 			t.Errorf("%s: %v does not tell what to do", name, err)
 		}
+	}
+}
+
+// What the system says of a library is about that library, whoever else looks for
+// another one.
+func TestMissingAtOnce(t *testing.T) {
+	const tasks, tries = 8, 200
+	wrong := make(chan error, tasks*tries)
+	var all sync.WaitGroup
+	for task := range tasks {
+		all.Go(func() {
+			file := fmt.Sprintf("libnothing-%d.so.9", task)
+			for range tries {
+				if _, err := Open(Options{Name: "libnothing", Files: []string{file}}); !strings.Contains(err.Error(), file) {
+					wrong <- fmt.Errorf("of %s: %w", file, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(wrong)
+	for err := range wrong {
+		t.Error(err)
 	}
 }
 
