@@ -146,8 +146,8 @@ func (r *Reader) data(size int64, s *sizes) error {
 	if size < 0 || size%frame != 0 {
 		return fmt.Errorf("%w: %d bytes of audio in frames of %d", ErrFormat, size, frame)
 	}
-	if end := r.header - 8 + size; s.riff < end {
-		return fmt.Errorf("%w: audio ends at %d, the file at %d", ErrFormat, end, s.riff)
+	if begin := r.header - 8; s.riff < size || s.riff-size < begin { // their sum may be beyond 63 bits
+		return fmt.Errorf("%w: %d bytes of audio from %d on, and the file ends at %d", ErrFormat, size, begin, s.riff)
 	}
 	if s.large && s.frames != 0 && s.frames != size/frame {
 		return fmt.Errorf("%w: %d frames in %d bytes", ErrFormat, s.frames, size)

@@ -256,6 +256,13 @@ func TestReaderIsStrict(t *testing.T) {
 		"ds64 in RIFF":     change(12, 'd', 's', '6', '4'),
 		"only a header":    good[:30],
 	}
+	// An RF64 file says that it has 2^62-1 frames: with the header, they end beyond
+	// what a number holds.
+	huge := header(Format{SampleRate: 8000, Channels: 1}, 1<<32, false)
+	binary.LittleEndian.PutUint64(huge[20:], math.MaxInt64-8)
+	binary.LittleEndian.PutUint64(huge[28:], math.MaxInt64-1)
+	binary.LittleEndian.PutUint64(huge[36:], math.MaxInt64/2)
+	cases["beyond all numbers"] = huge
 	for name, b := range cases {
 		if _, err := NewReader(bytes.NewReader(b)); !errors.Is(err, ErrFormat) {
 			t.Errorf("%s: %v", name, err)
