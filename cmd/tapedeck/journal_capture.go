@@ -58,7 +58,10 @@ func writeCapture(ctx context.Context, path string, j *journal.Reader) (count in
 	}
 	buffered := bufio.NewWriter(f)
 	count, damage, err := convert(ctx, buffered, j)
-	err = errors.Join(err, buffered.Flush(), f.Close())
+	if err == nil {
+		err = buffered.Flush()
+	}
+	err = errors.Join(err, f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,9 +66,17 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return say(stderr, err, 2)
 	}
 	if err := command.Run(); err != nil {
-		return say(stderr, err, 1)
+		return say(stderr, told(ctx, err), 1)
 	}
 	return 0
+}
+
+// told is the error with the signal that caused it, where it does not name it.
+func told(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
 }
 
 // say writes the error for a person and returns the exit code.

@@ -2,7 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,5 +127,19 @@ func TestRecordingVerify(t *testing.T) {
 	out, _, code := execute(t, "recording", "verify", "--json", in("b.wav"), in("a.json"))
 	if err := json.Unmarshal([]byte(out), &report); err != nil || code != 1 || report.Verified || len(report.Summary) == 0 {
 		t.Errorf("exit %d, %v: %s", code, err, out)
+	}
+}
+
+func TestSignalIsNamed(t *testing.T) {
+	signal := errors.New("interrupt signal received")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	if got := told(ctx, fs.ErrExist); !errors.Is(got, fs.ErrExist) || errors.Is(got, signal) {
+		t.Errorf("without one: %v", got)
+	}
+	cancel(signal)
+	for _, err := range []error{context.Canceled, signal, fmt.Errorf("fetch: %w", signal)} {
+		if got := told(ctx, err); !errors.Is(got, err) || strings.Count(got.Error(), signal.Error()) != 1 {
+			t.Errorf("%v became %v", err, got)
+		}
 	}
 }

@@ -115,6 +115,9 @@ func (f *fetch) failed(err error) error {
 // errHere marks faults of this machine: trying again does not help.
 var errHere = errors.New("the file cannot be written")
 
+// errTaken means that two downloads go to one file.
+var errTaken = errors.New("another download of the same is under way; wait for it, or give another name")
+
 // fetch is one download.
 type fetch struct {
 	client *Client
@@ -125,6 +128,7 @@ type fetch struct {
 	have    int64    // bytes in file
 	total   int64
 	resumed int64
+	placed  bool // the file has its name
 
 	quiet *time.Timer // ends a turn in which nothing comes
 }
@@ -228,18 +232,45 @@ func (f *fetch) open(ctx context.Context) error {
 	if strings.HasPrefix(f.tag, "W/") {
 		f.tag = "" // a weak one promises no bytes (RFC 9110 §8.8.1)
 	}
-	if f.file, err = os.OpenFile(f.partial(), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
-		return fmt.Errorf("%w: %w", errHere, err)
-	}
-	info, err := f.file.Stat()
+	file, info, err := claim(f.partial())
 	if err != nil {
 		return fmt.Errorf("%w: %w", errHere, err)
 	}
+	f.file = file
 	if f.have = info.Size(); f.tag == "" || f.have > f.total {
 		return f.restart()
 	}
 	f.resumed = f.have
 	return nil
+}
+
+// claim opens the hidden file for this download alone.
+func claim(path string) (*os.File, os.FileInfo, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := file.Stat()
+	if err == nil {
+		err = lockFile(file)
+	}
+	if err == nil {
+		// The other download may have ended, and given the file its name, between
+		// our opening and our locking.
+		there, gone := os.Lstat(path)
+		if gone != nil || !os.SameFile(info, there) {
+			err = errTaken
+		}
+	} else {
+		err = fmt.Errorf("%w: %w", errTaken, err)
+	}
+	if err == nil {
+		info, err = file.Stat() // what there is now that nobody else writes
+	}
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("%s: %w", path, err), file.Close())
+	}
+	return file, info, nil
 }
 
 // partial is the hidden file, of which the name tells what it is a part of.
@@ -298,9 +329,13 @@ func (f *fetch) finish() (out Downloaded, err error) {
 	if err := f.file.Sync(); err != nil {
 		return out, fmt.Errorf("%w: %w", errHere, err)
 	}
+	if err := free(f.To, f.Replace); err != nil { // once more: a download may take hours
+		return out, err
+	}
 	if err := os.Rename(f.file.Name(), f.To); err != nil {
 		return out, fmt.Errorf("%w: %w", errHere, err)
 	}
+	f.placed = true
 	dir, err := os.Open(filepath.Dir(f.To))
 	if err != nil {
 		return out, err
@@ -314,9 +349,10 @@ func (f *fetch) close() {
 	if f.file == nil {
 		return
 	}
-	// Nothing is lost with what is thrown away here.
-	_ = f.file.Close()
-	if f.have == 0 || f.tag == "" {
+	// Nothing is lost with what is thrown away here. It goes while the lock holds:
+	// later, a file of that name may be another download's.
+	if !f.placed && (f.have == 0 || f.tag == "") {
 		_ = os.Remove(f.file.Name())
 	}
+	_ = f.file.Close()
 }

@@ -285,6 +285,37 @@ func TestDownloadReplacesFilesOnly(t *testing.T) {
 	}
 }
 
+// TestDownloadsToOneFile: of two, one writes and the other says so; what comes to
+// the place while a download runs is not written over.
+func TestDownloadsToOneFile(t *testing.T) {
+	body := audio()
+	s := &shelf{body: body, tag: `"` + sum(body) + `"`}
+	api := s.client(t)
+	dir := t.TempDir()
+	d := Download{Path: "/recordings/a.wav", To: filepath.Join(dir, "a.wav")}
+	other := d
+	d.Progress = func(done, total int64) {
+		if _, err := api.Download(t.Context(), other); !errors.Is(err, errTaken) {
+			t.Errorf("the second, after %d of %d bytes: %v", done, total, err)
+		}
+	}
+	got, err := api.Download(t.Context(), d)
+	check(t, dir, body, got, err)
+
+	other = Download{Path: "/recordings/a.wav", To: filepath.Join(t.TempDir(), "b.wav")}
+	other.Progress = func(int64, int64) { testkit.WriteFile(t, filepath.Dir(other.To), "b.wav", "mine") }
+	if _, err := api.Download(t.Context(), other); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a file that came meanwhile: %v", err)
+	}
+	if text, err := os.ReadFile(other.To); err != nil || string(text) != "mine" {
+		t.Errorf("%q, %v", text, err)
+	}
+	other.Progress, other.Replace = nil, true
+	if got, err := api.Download(t.Context(), other); err != nil || got.Resumed != int64(len(body)) {
+		t.Errorf("nothing was kept: %+v, %v", got, err)
+	}
+}
+
 // TestDownloadStalls: a server that says nothing any more is left, and asked
 // again.
 func TestDownloadStalls(t *testing.T) {

@@ -165,7 +165,7 @@ func (r *Report) file(p *progress, path string, content *render.Receipt) error {
 	}
 	for i := range findings {
 		if is := start.kind(); findings[i].What == render.FindFormat && is != "" {
-			findings[i].Is = is + ": this receipt is of the WAV file, from which others are made"
+			findings[i].Is = is + ": this receipt is of the WAV file, from which others are made; `tapedeck recording render` makes one with a receipt of its own"
 		}
 	}
 	r.Findings = append(r.Findings, findings...)
