@@ -66,6 +66,10 @@ func (a *API) write(w http.ResponseWriter, q *request, e *voice.Error) {
 	}
 	h.Set("Content-Type", "application/json")
 	h.Del("Content-Length")
+	// What was tried may have taken all the time that there was.
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		a.log.Debug("answer cannot be given more time", "request", q.id, "error", err)
+	}
 	w.WriteHeader(e.Code.Status())
 	if _, err := w.Write(append(body, '\n')); err != nil {
 		a.log.Debug("answer not taken by its client", "request", q.id, "error", err)
