@@ -16,7 +16,7 @@ type Audio struct {
 	io.ReadSeekCloser
 	Name    string // that of the file, with its extension
 	Format  voice.AudioFormat
-	SHA256  string    // of the whole file, which will never change; empty while it grows
+	SHA256  string    // of this very file: of a running recording the next one has another
 	ModTime time.Time // zero = not known
 }
 
@@ -81,11 +81,11 @@ func said(r voice.Recording, err error) error {
 }
 
 func (s *Service) soFar(ctx context.Context, r voice.Recording, format voice.AudioFormat) (*Audio, error) {
-	f, err := s.files.Live(ctx, r, format)
+	f, sum, err := s.files.Live(ctx, r, format)
 	if err != nil {
 		return nil, err
 	}
-	return &Audio{ReadSeekCloser: f, Name: string(r.ID) + format.Extension(), Format: format}, nil
+	return &Audio{ReadSeekCloser: f, Name: string(r.ID) + format.Extension(), Format: format, SHA256: sum}, nil
 }
 
 func (s *Service) whole(ctx context.Context, r voice.Recording, format voice.AudioFormat) (*Audio, error) {

@@ -3,8 +3,8 @@ package control
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"tapedeck/internal/archive"
@@ -30,8 +30,9 @@ type Options struct {
 // *voice.Error.
 type Files interface {
 	// Live makes a file of what a recording holds so far, open at its start, which
-	// vanishes when it is closed. fs.ErrNotExist when there is nothing.
-	Live(context.Context, voice.Recording, voice.AudioFormat) (*os.File, error)
+	// vanishes when it is closed, and its SHA-256 (hexadecimal). fs.ErrNotExist
+	// when there is nothing.
+	Live(context.Context, voice.Recording, voice.AudioFormat) (io.ReadSeekCloser, string, error)
 	// LivePeaks are the peaks of what a recording holds so far. It fails as Live.
 	LivePeaks(ctx context.Context, r voice.Recording, points int) (voice.Peaks, error)
 	// Format has an available recording made into another format, once, and waits

@@ -105,18 +105,25 @@ func (a *audioResponse) serve(w http.ResponseWriter) (err error) {
 	return nil
 }
 
+// maxRanges is how many parts of a file are given at once. A request line's
+// worth of ranges could be thousands, each of them read from the storage by
+// itself.
+const maxRanges = 64
+
 // plainRange returns the request with its Range as the standard library reads
 // it. A unit other than bytes is left out, for it is to be ignored (RFC 9110
-// §14.2) and would be refused; the case of a unit does not matter (§14.1).
+// §14.2) and would be refused; the case of a unit does not matter (§14.1). Too
+// many ranges are ignored (§14.2, §17.15).
 func plainRange(r *http.Request) *http.Request {
 	asked := r.Header.Get("Range")
 	unit, ranges, _ := strings.Cut(asked, "=")
-	if asked == "" || unit == "bytes" {
+	few := strings.Count(ranges, ",") < maxRanges
+	if asked == "" || unit == "bytes" && few {
 		return r
 	}
 	r = r.Clone(r.Context())
 	r.Header.Del("Range")
-	if strings.EqualFold(unit, "bytes") {
+	if few && strings.EqualFold(unit, "bytes") {
 		r.Header.Set("Range", "bytes="+ranges)
 	}
 	return r
@@ -127,32 +134,41 @@ func plainRange(r *http.Request) *http.Request {
 type stream struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	whole   bool // there are no ranges
 	refused bool
 }
 
 // WriteHeader gives the errors that ServeContent makes itself the shape of the
 // others.
 func (s *stream) WriteHeader(status int) {
-	p := problem{Code: voice.CodeRangeNotSatisfiable, Message: "The range is outside the file"}
-	if status == http.StatusPreconditionFailed {
+	if s.whole {
+		s.Header().Del("Accept-Ranges")
+	}
+	var p problem
+	switch status {
+	case http.StatusRequestedRangeNotSatisfiable:
+		p = problem{Code: voice.CodeRangeNotSatisfiable, Message: "The range is outside the file"}
+	case http.StatusPreconditionFailed:
 		p = problem{Code: voice.CodePreconditionFailed, Message: "The file is not the one that If-Match or If-Unmodified-Since asks for"}
+	case http.StatusInternalServerError: // the file cannot be read
+		shown := internalError()
+		p = problem{Code: shown.Code, Message: shown.Message}
+	default:
+		s.ResponseWriter.WriteHeader(status)
+		return
 	}
-	s.refused = status == http.StatusRequestedRangeNotSatisfiable || status == http.StatusPreconditionFailed
-	if s.refused {
-		h := s.Header()
-		h.Set("Content-Type", "application/json")
-		h.Del("Content-Length")
-		h.Del("Content-Disposition")
-	}
+	s.refused = true
+	h := s.Header()
+	h.Set("Content-Type", "application/json")
+	h.Del("Content-Length")
+	h.Del("Content-Disposition")
 	s.ResponseWriter.WriteHeader(status)
-	if s.refused {
-		body, err := json.Marshal(p)
-		if err == nil {
-			_, err = s.ResponseWriter.Write(body)
-		}
-		if err != nil {
-			return // the client has gone; there is nobody to tell
-		}
+	body, err := json.Marshal(p)
+	if err == nil {
+		_, err = s.ResponseWriter.Write(body)
+	}
+	if err != nil {
+		return // the client has gone; there is nobody to tell
 	}
 }
 

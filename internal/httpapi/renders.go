@@ -152,7 +152,12 @@ func (p *peaksResponse) VisitGetRecordingPeaksResponse(w http.ResponseWriter) er
 		sum := sha256.Sum256(p.body)
 		w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
 	}
-	out := &stream{ResponseWriter: w, control: http.NewResponseController(w)}
-	http.ServeContent(out, plainRange(p.asked), "", time.Time{}, bytes.NewReader(p.body))
+	out := &stream{ResponseWriter: w, control: http.NewResponseController(w), whole: true}
+	if err := out.more(); err != nil {
+		return err
+	}
+	asked := p.asked.Clone(p.asked.Context())
+	asked.Header.Del("Range") // a part of a JSON document is of no use, and a range may be ignored (RFC 9110 §14.2)
+	http.ServeContent(out, asked, "", time.Time{}, bytes.NewReader(p.body))
 	return nil
 }

@@ -60,6 +60,8 @@ type Publisher struct {
 	metrics  *metrics
 	settled  settled  // tells those who wait for a render
 	progress progress // of the renders that are being made
+
+	snapshots snapshots // of running recordings, that are about to be made
 }
 
 // New makes a Publisher, and empties WorkDir of what a crash left in it.

@@ -3,7 +3,10 @@ package publish
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -426,11 +429,11 @@ func flipByte(path string) error {
 func TestLive(t *testing.T) {
 	r := newRig(t)
 	rec := r.row(t, voice.RecordingOngoing)
-	if _, err := r.Live(t.Context(), rec, voice.FormatWAV); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := r.Live(t.Context(), rec, voice.FormatWAV); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("without a journal: %v", err)
 	}
 	r.journal(t, rec.ID, begun)
-	f, err := r.Live(t.Context(), rec, voice.FormatWAV)
+	f, _, err := r.Live(t.Context(), rec, voice.FormatWAV)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -443,6 +446,120 @@ func TestLive(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(r.o.WorkDir, "*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestLiveIsShared: however many ask for a running recording at once, one file of
+// it waits for a place; each reads it from its own start, and who goes away takes
+// nobody with him.
+func TestLiveIsShared(t *testing.T) {
+	r := newRig(t)
+	testkit.NoLeaks(t)
+	rec := r.row(t, voice.RecordingOngoing)
+	r.journal(t, rec.ID, begun)
+	pool, err := background.New(background.Options{Parallel: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.o.Background = pool
+	free, ended := make(chan struct{}), make(chan error, 1) // free is closed by the test
+	busy := make(chan struct{})                             // closed when the only place is taken
+	go func() { ended <- pool.Do(t.Context(), func(context.Context) error { close(busy); <-free; return nil }) }()
+	<-busy
+	type live struct {
+		file io.ReadSeekCloser
+		sum  string
+		err  error
+	}
+	ask := func(ctx context.Context) chan live {
+		out := make(chan live, 1) // sent to once
+		go func() {
+			f, sum, err := r.Live(ctx, rec, voice.FormatFLAC)
+			out <- live{f, sum, err}
+		}()
+		return out
+	}
+	waiting := func(others int) {
+		testkit.Eventually(t, time.Minute, func() bool {
+			r.snapshots.mu.Lock()
+			defer r.snapshots.mu.Unlock()
+			for _, f := range r.snapshots.open {
+				return f.others == others
+			}
+			return false
+		})
+	}
+	leaderCtx, leaderGoes := context.WithCancel(t.Context())
+	leader := ask(leaderCtx)
+	waiting(0)
+	otherCtx, otherGoes := context.WithCancel(t.Context())
+	other := ask(otherCtx)
+	waiting(1)
+	var all []chan live
+	for range 5 {
+		all = append(all, ask(t.Context()))
+	}
+	waiting(6)
+	otherGoes()
+	if l := <-other; !errors.Is(l.err, context.Canceled) {
+		t.Errorf("one who went away: %v", l.err)
+	}
+	leaderGoes()
+	if l := <-leader; !errors.Is(l.err, context.Canceled) {
+		t.Errorf("the first, who went away: %v", l.err)
+	}
+	waiting(4) // another took over
+	close(free)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	var sum string
+	for i, c := range all {
+		l := <-c
+		if l.err != nil {
+			t.Fatal(l.err)
+		}
+		data, err := io.ReadAll(l.file)
+		// Closed twice, and before others have read it.
+		if err := errors.Join(err, l.file.Close(), l.file.Close()); err != nil || !bytes.HasPrefix(data, []byte("fLaC")) {
+			t.Errorf("reader %d: %d bytes, %v", i, len(data), err)
+		}
+		if got := sha256.Sum256(data); hex.EncodeToString(got[:]) != l.sum || sum != "" && sum != l.sum {
+			t.Errorf("reader %d has another file: %s, said is %s, the first was %s", i, hex.EncodeToString(got[:]), l.sum, sum)
+		}
+		sum = l.sum
+	}
+	if len(r.snapshots.open) != 0 {
+		t.Error("somebody is still waited for")
+	}
+}
+
+// TestLiveWaitsALittle: without a place in time, who asks is told to come again.
+func TestLiveWaitsALittle(t *testing.T) {
+	r := newRig(t)
+	testkit.NoLeaks(t)
+	rec := r.row(t, voice.RecordingOngoing)
+	r.journal(t, rec.ID, begun)
+	pool, err := background.New(background.Options{Parallel: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.o.Background, r.o.Patience = pool, time.Millisecond
+	err = pool.Do(t.Context(), func(ctx context.Context) error {
+		if _, _, err := r.Live(ctx, rec, voice.FormatWAV); voice.CodeOf(err) != voice.CodeNotReady {
+			t.Errorf("the file: %v", err)
+		}
+		if _, err := r.LivePeaks(ctx, rec, 10); voice.CodeOf(err) != voice.CodeNotReady {
+			t.Errorf("the peaks: %v", err)
+		}
+		// A recording that ended does not wait for anybody.
+		if other := r.published(t); other.Status != voice.RecordingAvailable {
+			t.Errorf("a master is %s", other.Status)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

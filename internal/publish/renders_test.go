@@ -458,6 +458,11 @@ func TestNoRoomForMore(t *testing.T) {
 	if _, err := r.Again(t.Context(), rec, voice.Render{Format: voice.FormatWAV}); voice.CodeOf(err) != voice.CodeUnavailable {
 		t.Errorf("a render: %v", err)
 	}
+	live := r.row(t, voice.RecordingOngoing)
+	r.journal(t, live.ID, begun)
+	if _, _, err := r.Live(t.Context(), live, voice.FormatWAV); voice.CodeOf(err) != voice.CodeUnavailable {
+		t.Errorf("what there is so far: %v", err)
+	}
 	if _, err := r.Peaks(t.Context(), rec, 10); err != nil {
 		t.Errorf("peaks that are there: %v", err)
 	}

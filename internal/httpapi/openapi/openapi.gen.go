@@ -6058,20 +6058,32 @@ func (response GetRecordingFlac409JSONResponse) VisitGetRecordingFlacResponse(w 
 	return err
 }
 
-type GetRecordingFlac412Response struct {
-}
+type GetRecordingFlac412JSONResponse RequestError
 
-func (response GetRecordingFlac412Response) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+func (response GetRecordingFlac412JSONResponse) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(412)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
-type GetRecordingFlac416Response struct {
-}
+type GetRecordingFlac416JSONResponse RequestError
 
-func (response GetRecordingFlac416Response) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+func (response GetRecordingFlac416JSONResponse) VisitGetRecordingFlacResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(416)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type GetRecordingFlac501JSONResponse RequestError
@@ -6134,6 +6146,22 @@ func (response HeadRecordingFlac200Response) VisitHeadRecordingFlacResponse(w ht
 	return nil
 }
 
+type HeadRecordingFlac206Response struct {
+}
+
+func (response HeadRecordingFlac206Response) VisitHeadRecordingFlacResponse(w http.ResponseWriter) error {
+	w.WriteHeader(206)
+	return nil
+}
+
+type HeadRecordingFlac304Response struct {
+}
+
+func (response HeadRecordingFlac304Response) VisitHeadRecordingFlacResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
 type HeadRecordingFlac400Response struct {
 }
 
@@ -6147,6 +6175,46 @@ type HeadRecordingFlac404Response struct {
 
 func (response HeadRecordingFlac404Response) VisitHeadRecordingFlacResponse(w http.ResponseWriter) error {
 	w.WriteHeader(404)
+	return nil
+}
+
+type HeadRecordingFlac409Response struct {
+}
+
+func (response HeadRecordingFlac409Response) VisitHeadRecordingFlacResponse(w http.ResponseWriter) error {
+	w.WriteHeader(409)
+	return nil
+}
+
+type HeadRecordingFlac412Response struct {
+}
+
+func (response HeadRecordingFlac412Response) VisitHeadRecordingFlacResponse(w http.ResponseWriter) error {
+	w.WriteHeader(412)
+	return nil
+}
+
+type HeadRecordingFlac416Response struct {
+}
+
+func (response HeadRecordingFlac416Response) VisitHeadRecordingFlacResponse(w http.ResponseWriter) error {
+	w.WriteHeader(416)
+	return nil
+}
+
+type HeadRecordingFlac501Response struct {
+}
+
+func (response HeadRecordingFlac501Response) VisitHeadRecordingFlacResponse(w http.ResponseWriter) error {
+	w.WriteHeader(501)
+	return nil
+}
+
+type HeadRecordingFlac503Response struct {
+}
+
+func (response HeadRecordingFlac503Response) VisitHeadRecordingFlacResponse(w http.ResponseWriter) error {
+	w.WriteHeader(503)
 	return nil
 }
 
@@ -6271,20 +6339,32 @@ func (response GetRecordingMp3409JSONResponse) VisitGetRecordingMp3Response(w ht
 	return err
 }
 
-type GetRecordingMp3412Response struct {
-}
+type GetRecordingMp3412JSONResponse RequestError
 
-func (response GetRecordingMp3412Response) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+func (response GetRecordingMp3412JSONResponse) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(412)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
-type GetRecordingMp3416Response struct {
-}
+type GetRecordingMp3416JSONResponse RequestError
 
-func (response GetRecordingMp3416Response) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+func (response GetRecordingMp3416JSONResponse) VisitGetRecordingMp3Response(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(416)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type GetRecordingMp3501JSONResponse RequestError
@@ -6347,6 +6427,22 @@ func (response HeadRecordingMp3200Response) VisitHeadRecordingMp3Response(w http
 	return nil
 }
 
+type HeadRecordingMp3206Response struct {
+}
+
+func (response HeadRecordingMp3206Response) VisitHeadRecordingMp3Response(w http.ResponseWriter) error {
+	w.WriteHeader(206)
+	return nil
+}
+
+type HeadRecordingMp3304Response struct {
+}
+
+func (response HeadRecordingMp3304Response) VisitHeadRecordingMp3Response(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
 type HeadRecordingMp3400Response struct {
 }
 
@@ -6360,6 +6456,46 @@ type HeadRecordingMp3404Response struct {
 
 func (response HeadRecordingMp3404Response) VisitHeadRecordingMp3Response(w http.ResponseWriter) error {
 	w.WriteHeader(404)
+	return nil
+}
+
+type HeadRecordingMp3409Response struct {
+}
+
+func (response HeadRecordingMp3409Response) VisitHeadRecordingMp3Response(w http.ResponseWriter) error {
+	w.WriteHeader(409)
+	return nil
+}
+
+type HeadRecordingMp3412Response struct {
+}
+
+func (response HeadRecordingMp3412Response) VisitHeadRecordingMp3Response(w http.ResponseWriter) error {
+	w.WriteHeader(412)
+	return nil
+}
+
+type HeadRecordingMp3416Response struct {
+}
+
+func (response HeadRecordingMp3416Response) VisitHeadRecordingMp3Response(w http.ResponseWriter) error {
+	w.WriteHeader(416)
+	return nil
+}
+
+type HeadRecordingMp3501Response struct {
+}
+
+func (response HeadRecordingMp3501Response) VisitHeadRecordingMp3Response(w http.ResponseWriter) error {
+	w.WriteHeader(501)
+	return nil
+}
+
+type HeadRecordingMp3503Response struct {
+}
+
+func (response HeadRecordingMp3503Response) VisitHeadRecordingMp3Response(w http.ResponseWriter) error {
+	w.WriteHeader(503)
 	return nil
 }
 
@@ -6484,20 +6620,32 @@ func (response GetRecordingOgg409JSONResponse) VisitGetRecordingOggResponse(w ht
 	return err
 }
 
-type GetRecordingOgg412Response struct {
-}
+type GetRecordingOgg412JSONResponse RequestError
 
-func (response GetRecordingOgg412Response) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+func (response GetRecordingOgg412JSONResponse) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(412)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
-type GetRecordingOgg416Response struct {
-}
+type GetRecordingOgg416JSONResponse RequestError
 
-func (response GetRecordingOgg416Response) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+func (response GetRecordingOgg416JSONResponse) VisitGetRecordingOggResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(416)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type GetRecordingOgg501JSONResponse RequestError
@@ -6560,6 +6708,22 @@ func (response HeadRecordingOgg200Response) VisitHeadRecordingOggResponse(w http
 	return nil
 }
 
+type HeadRecordingOgg206Response struct {
+}
+
+func (response HeadRecordingOgg206Response) VisitHeadRecordingOggResponse(w http.ResponseWriter) error {
+	w.WriteHeader(206)
+	return nil
+}
+
+type HeadRecordingOgg304Response struct {
+}
+
+func (response HeadRecordingOgg304Response) VisitHeadRecordingOggResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
 type HeadRecordingOgg400Response struct {
 }
 
@@ -6573,6 +6737,46 @@ type HeadRecordingOgg404Response struct {
 
 func (response HeadRecordingOgg404Response) VisitHeadRecordingOggResponse(w http.ResponseWriter) error {
 	w.WriteHeader(404)
+	return nil
+}
+
+type HeadRecordingOgg409Response struct {
+}
+
+func (response HeadRecordingOgg409Response) VisitHeadRecordingOggResponse(w http.ResponseWriter) error {
+	w.WriteHeader(409)
+	return nil
+}
+
+type HeadRecordingOgg412Response struct {
+}
+
+func (response HeadRecordingOgg412Response) VisitHeadRecordingOggResponse(w http.ResponseWriter) error {
+	w.WriteHeader(412)
+	return nil
+}
+
+type HeadRecordingOgg416Response struct {
+}
+
+func (response HeadRecordingOgg416Response) VisitHeadRecordingOggResponse(w http.ResponseWriter) error {
+	w.WriteHeader(416)
+	return nil
+}
+
+type HeadRecordingOgg501Response struct {
+}
+
+func (response HeadRecordingOgg501Response) VisitHeadRecordingOggResponse(w http.ResponseWriter) error {
+	w.WriteHeader(501)
+	return nil
+}
+
+type HeadRecordingOgg503Response struct {
+}
+
+func (response HeadRecordingOgg503Response) VisitHeadRecordingOggResponse(w http.ResponseWriter) error {
+	w.WriteHeader(503)
 	return nil
 }
 
@@ -6683,20 +6887,49 @@ func (response GetRecordingAudio404JSONResponse) VisitGetRecordingAudioResponse(
 	return err
 }
 
-type GetRecordingAudio412Response struct {
-}
+type GetRecordingAudio412JSONResponse RequestError
 
-func (response GetRecordingAudio412Response) VisitGetRecordingAudioResponse(w http.ResponseWriter) error {
+func (response GetRecordingAudio412JSONResponse) VisitGetRecordingAudioResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(412)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
-type GetRecordingAudio416Response struct {
-}
+type GetRecordingAudio416JSONResponse RequestError
 
-func (response GetRecordingAudio416Response) VisitGetRecordingAudioResponse(w http.ResponseWriter) error {
+func (response GetRecordingAudio416JSONResponse) VisitGetRecordingAudioResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(416)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingAudio503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetRecordingAudio503JSONResponse) VisitGetRecordingAudioResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type HeadRecordingAudioRequestObject struct {
@@ -6728,6 +6961,22 @@ func (response HeadRecordingAudio200Response) VisitHeadRecordingAudioResponse(w 
 	return nil
 }
 
+type HeadRecordingAudio206Response struct {
+}
+
+func (response HeadRecordingAudio206Response) VisitHeadRecordingAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(206)
+	return nil
+}
+
+type HeadRecordingAudio304Response struct {
+}
+
+func (response HeadRecordingAudio304Response) VisitHeadRecordingAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
 type HeadRecordingAudio400Response struct {
 }
 
@@ -6741,6 +6990,30 @@ type HeadRecordingAudio404Response struct {
 
 func (response HeadRecordingAudio404Response) VisitHeadRecordingAudioResponse(w http.ResponseWriter) error {
 	w.WriteHeader(404)
+	return nil
+}
+
+type HeadRecordingAudio412Response struct {
+}
+
+func (response HeadRecordingAudio412Response) VisitHeadRecordingAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(412)
+	return nil
+}
+
+type HeadRecordingAudio416Response struct {
+}
+
+func (response HeadRecordingAudio416Response) VisitHeadRecordingAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(416)
+	return nil
+}
+
+type HeadRecordingAudio503Response struct {
+}
+
+func (response HeadRecordingAudio503Response) VisitHeadRecordingAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(503)
 	return nil
 }
 
@@ -6814,6 +7087,20 @@ func (response GetRecordingPeaks409JSONResponse) VisitGetRecordingPeaksResponse(
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingPeaks412JSONResponse RequestError
+
+func (response GetRecordingPeaks412JSONResponse) VisitGetRecordingPeaksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7434,20 +7721,32 @@ func (response GetRenderAudio409JSONResponse) VisitGetRenderAudioResponse(w http
 	return err
 }
 
-type GetRenderAudio412Response struct {
-}
+type GetRenderAudio412JSONResponse RequestError
 
-func (response GetRenderAudio412Response) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+func (response GetRenderAudio412JSONResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(412)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
-type GetRenderAudio416Response struct {
-}
+type GetRenderAudio416JSONResponse RequestError
 
-func (response GetRenderAudio416Response) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+func (response GetRenderAudio416JSONResponse) VisitGetRenderAudioResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(416)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type GetRenderAudio503JSONResponse struct{ UnavailableJSONResponse }
@@ -7497,6 +7796,22 @@ func (response HeadRenderAudio200Response) VisitHeadRenderAudioResponse(w http.R
 	return nil
 }
 
+type HeadRenderAudio206Response struct {
+}
+
+func (response HeadRenderAudio206Response) VisitHeadRenderAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(206)
+	return nil
+}
+
+type HeadRenderAudio304Response struct {
+}
+
+func (response HeadRenderAudio304Response) VisitHeadRenderAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
 type HeadRenderAudio400Response struct {
 }
 
@@ -7510,6 +7825,38 @@ type HeadRenderAudio404Response struct {
 
 func (response HeadRenderAudio404Response) VisitHeadRenderAudioResponse(w http.ResponseWriter) error {
 	w.WriteHeader(404)
+	return nil
+}
+
+type HeadRenderAudio409Response struct {
+}
+
+func (response HeadRenderAudio409Response) VisitHeadRenderAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(409)
+	return nil
+}
+
+type HeadRenderAudio412Response struct {
+}
+
+func (response HeadRenderAudio412Response) VisitHeadRenderAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(412)
+	return nil
+}
+
+type HeadRenderAudio416Response struct {
+}
+
+func (response HeadRenderAudio416Response) VisitHeadRenderAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(416)
+	return nil
+}
+
+type HeadRenderAudio503Response struct {
+}
+
+func (response HeadRenderAudio503Response) VisitHeadRenderAudioResponse(w http.ResponseWriter) error {
+	w.WriteHeader(503)
 	return nil
 }
 
