@@ -9,11 +9,23 @@ import (
 // address can take its place without a new offer/answer exchange.
 const QuietAfter = 2 * time.Second
 
+// A packet that goes on with the playing stream, from another port of the same host or
+// from another host, can take its place sooner: after so long. The stream goes on when the
+// number is no further ahead than packets of the shortest length and some losses explain,
+// and the time is the one that passed, but for movedOff.
+const (
+	movedPort = 200 * time.Millisecond
+	movedHost = 500 * time.Millisecond
+	movedOff  = 300 * time.Millisecond
+	shortest  = 10 * time.Millisecond
+)
+
 // latch decides from which address a leg takes packets (symmetric RTP, RFC 4961;
 // peers behind a NAT send from an address that their SDP does not name).
 //
 // The negotiated address is trusted at once. Any other address has to show a run
-// of valid packets first, and cannot take over from a source that is active.
+// of valid packets first, and cannot take over from a source that is active. How long
+// that one must have been silent depends on whether its stream goes on (Receiver.moved).
 type latch struct {
 	negotiated netip.AddrPort // from SDP; zero = none known
 	source     netip.AddrPort // whom we listen to; zero = nobody yet

@@ -149,11 +149,14 @@ func (r *Receiver) receive(p *Received, datagram []byte, from netip.AddrPort, at
 		return Malformed
 	}
 	trust := r.latch.look(from, at)
+	format := r.formats.find(h.pt, at)
+	if trust == stranger && r.moved(&h, format, from, at) {
+		trust = candidate
+	}
 	if trust == stranger {
 		r.counts.Foreign++
 		return Foreign
 	}
-	format := r.formats.find(h.pt, at)
 	if format == nil {
 		if trust == candidate && len(r.formats.list) > 0 {
 			r.counts.Foreign++
@@ -176,6 +179,28 @@ func (r *Receiver) receive(p *Received, datagram []byte, from netip.AddrPort, at
 		return r.probe(&r.turn, p, datagram, from, &h, format, at)
 	}
 	return r.admit(p, datagram, from, &h, format, at)
+}
+
+// moved reports whether a packet from a strange address goes on with the stream that
+// plays where it fell silent: a peer that a NAT, or it itself, has given another port.
+// Whoever would steal the stream so has to know its SSRC, sequence number and time, that
+// is, to hear it already.
+func (r *Receiver) moved(h *header, f *Format, from netip.AddrPort, at time.Duration) bool {
+	s := r.current
+	quiet, wanted := at-r.latch.heard, movedHost
+	if from.Addr() == r.latch.source.Addr() {
+		wanted = movedPort
+	}
+	if quiet < wanted || s == nil || h.ssrc != s.ssrc || f == nil || f.Kind == Event || !s.timed {
+		return false
+	}
+	ahead := h.seq - uint16(s.maxSeq) // modulo 2^16
+	if ahead == 0 || ahead > maxRun+uint16(min(quiet, QuietAfter)/shortest) {
+		return false
+	}
+	passed := int64(int32(h.time - uint32(s.time)))
+	off := passed - Units(at-s.timeAt, f.ClockRate)
+	return passed > 0 && max(off, -off) <= Units(movedOff, f.ClockRate)
 }
 
 // probe holds a packet back, or admits it together with the one that was held
