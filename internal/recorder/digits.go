@@ -47,11 +47,13 @@ func (s *shut) late(p *rtp.Received) bool { return s.any && s.ssrc == p.SSRC && 
 // keys follows the keys that a party presses, from telephone-events (RFC 4733).
 // The capture's lock guards it.
 type keys struct {
-	types [2]uint64 // payload types that are telephone-events, as bits
-	rate  uint32    // of their clock, Hz
+	// clocks are the clock rates of the payload types that are telephone-events, Hz; 0
+	// = another format. A party may have two: with Opus, events count in its 48 kHz.
+	clocks [128]uint32
 
 	any     bool // the rest holds a press
 	ssrc    uint32
+	rate    uint32 // of its clock, Hz
 	code    uint8
 	volume  uint8
 	time    uint64 // RTP time of its beginning
@@ -67,21 +69,20 @@ type keys struct {
 // keeps its meaning: packets of a former agreement may still come.
 func (k *keys) learn(codecs []Codec) {
 	for _, c := range codecs {
-		word, bit := &k.types[c.PT>>6&1], uint64(1)<<(c.PT&63)
-		if !strings.EqualFold(c.Name, eventName) {
-			*word &^= bit
-			continue
+		clock := uint32(0)
+		if strings.EqualFold(c.Name, eventName) {
+			clock = eventRate
+			if c.ClockRate > 0 {
+				clock = uint32(c.ClockRate)
+			}
 		}
-		*word |= bit
-		if c.ClockRate > 0 {
-			k.rate = uint32(c.ClockRate)
-		}
+		k.clocks[c.PT&127] = clock
 	}
 }
 
 // is reports whether a packet is a telephone-event, be it late or a duplicate.
 func (k *keys) is(p *rtp.Received) bool {
-	return p.Verdict == rtp.Event || k.types[p.PT>>6&1]&(1<<(p.PT&63)) != 0
+	return p.Verdict == rtp.Event || k.clocks[p.PT&127] != 0
 }
 
 // read takes the packet of a telephone-event, whether it is kept or not, and
@@ -108,6 +109,7 @@ func (t *Track) read(p *rtp.Received) (secret bool) {
 	default:
 		t.endPress(p.Arrival)
 		k.any, k.ssrc, k.code, k.time, k.before, k.units = true, p.SSRC, e.Code, p.Time, 0, 0
+		k.rate = k.clock(p.PT)
 		k.hidden = !open || t.hides(p, e)
 		_, isKey := e.Digit()
 		k.pending, k.from = isKey && !k.hidden && !t.c.r.o.MaskDigits, p.Arrival
@@ -128,15 +130,16 @@ func (t *Track) hides(p *rtp.Received, e rtp.TelephoneEvent) bool {
 	if s.any && s.ssrc == p.SSRC && p.Time <= s.time && s.time-p.Time < stale {
 		return true
 	}
-	pressed := time.Duration(e.Duration) * time.Second / time.Duration(t.keys.clock())
+	pressed := time.Duration(e.Duration) * time.Second / time.Duration(t.keys.clock(p.PT))
 	return t.c.resumed && p.Arrival-pressed < t.c.since
 }
 
-func (k *keys) clock() uint32 {
-	if k.rate == 0 {
-		return eventRate
+// clock is the rate that the events of a payload type count in.
+func (k *keys) clock(pt uint8) uint32 {
+	if clock := k.clocks[pt&127]; clock != 0 {
+		return clock
 	}
-	return k.rate
+	return eventRate
 }
 
 // endPress writes the entry of the key that is pressed, if there is one; the
@@ -150,7 +153,7 @@ func (t *Track) endPress(at time.Duration) {
 	key, _ := rtp.TelephoneEvent{Code: k.code}.Digit()
 	d := journal.Digit{
 		Key: key, Volume: k.volume, From: k.from - c.start,
-		Length: time.Duration(k.before+uint64(k.units)) * time.Second / time.Duration(k.clock()),
+		Length: time.Duration(k.before+uint64(k.units)) * time.Second / time.Duration(k.rate),
 	}
 	if c.fill == nil || !c.fill.Digit(at-c.start, t.number, &d) {
 		c.turn(true)

@@ -129,6 +129,43 @@ func TestALongPressIsOneDigit(t *testing.T) {
 	}
 }
 
+// With Opus a party has two telephone-events, of two clocks: each key is measured in
+// the clock of its own payload type, also where that decides whether the key was
+// pressed before the gate opened.
+func TestDigitsOfTwoClocks(t *testing.T) {
+	head(t)
+	g, c, p := digitRig(t, false)
+	p.track.SetCodecs(g.now(), []Codec{
+		{PT: 111, Name: "opus", ClockRate: 48000}, {PT: 101, Name: "telephone-event", ClockRate: 8000},
+		{PT: 0, Name: "PCMU", ClockRate: 8000}, {PT: 110, Name: "telephone-event", ClockRate: 48000},
+	})
+	p.talk(10)
+	p.press(1, 5, true)
+	p.talk(3)
+	if _, err := c.Pause(voice.PauseSkip); err != nil {
+		t.Fatal(err)
+	}
+	g.pass(time.Second) // the key is pressed here; not one packet of it comes
+	if _, err := c.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	g.pass(20 * time.Millisecond)
+	p.time += 8000
+	p.event(p.time, 4, true, 800, rtp.Event) // for 100 ms, 80 of them in the pause
+	list, keys := done(t, g, c)
+	if keys != "1" {
+		t.Errorf("keys %q, want that which was not pressed in the pause", keys)
+	}
+	for _, e := range list {
+		if d := e.Digit; e.Kind == journal.KindDigit && d.Length != 100*time.Millisecond {
+			t.Errorf("%c was pressed for %v, want 100 ms", d.Key, d.Length)
+		}
+	}
+	if got := secrets(list); bytes.Contains(got, []byte{4}) {
+		t.Errorf("the packets of the key pressed in the pause are kept: %v", got)
+	}
+}
+
 // secrets are the first bytes of the payloads of telephone-events in a journal.
 func secrets(list []journal.Entry) (out []byte) {
 	for _, e := range list {
