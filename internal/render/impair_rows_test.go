@@ -319,5 +319,38 @@ func otherRows() []impairment {
 			c.both(func(p *phone) { c.stop = max(c.stop, time.Duration(p.marks[len(p.marks)-2].word)+1) })
 		}},
 		{name: "no packets at all", do: func(c *call, _ time.Duration) { c.cause = voice.EndNoMedia }},
+		{name: "much at once", length: 2 * time.Minute, quick: time.Minute, offset: markerLimit, do: much},
 	}
+}
+
+// much is a call to which much happens.
+func much(c *call, end time.Duration) {
+	c.both(func(p *phone) {
+		scatter(p.between(1, 120*ms))(c, p)
+		p.net.loss, p.net.dup, p.net.swap = 0.1*p.rnd.Float64(), 0.1*p.rnd.Float64(), 0.05*p.rnd.Float64()
+		p.ppm = 400*p.rnd.Float64() - 200
+		p.reports = p.rnd.IntN(2) == 0
+		for {
+			p.talk(time.Duration(p.now) + p.between(8*time.Second, 20*time.Second))
+			if p.now+8e9 > float64(end) {
+				break // of what comes now, too little would be heard to place it
+			}
+			switch p.rnd.IntN(7) {
+			case 0:
+				p.quiet(time.Duration(p.now) + p.between(100*ms, 8*time.Second))
+			case 1:
+				p.stall(p.between(300*ms, 3*time.Second))
+			case 2:
+				p.jump(p.rnd.Uint32(), uint16(p.rnd.Uint32()))
+			case 3:
+				p.renew()
+			case 4:
+				p.use(codec.PCMA, 0)
+			case 5:
+				p.use(codec.PCMU, 0)
+			case 6:
+				p.ptime = time.Duration(10+10*p.rnd.IntN(6)) * ms
+			}
+		}
+	})
 }

@@ -24,6 +24,8 @@ const (
 	strayed = int64(15 * time.Millisecond)
 	// A step must be so many times larger than the noise around it.
 	stepNoise = 3
+	// stepPackets is how many packets there must be on each side of a step.
+	stepPackets = 3
 	// nearby is how many points each side of a step are compared.
 	nearby = 8
 	// lastingly is how long the middle of a run may be above its line: a congested

@@ -204,6 +204,12 @@ func choose(segments []Segment, now int, p *Packet, ext int64) (int, bool) {
 			break // not from before the change, so there is nothing to choose
 		}
 	}
+	if next := now + 1; !ok && next < len(segments) {
+		// Packets on their way when the numbers jumped arrive among those from after
+		// it: this one was overtaken by packets from before the jump.
+		_, ok = segments[next].above(p.Rate, d, ext)
+		best = next
+	}
 	return best, ok
 }
 

@@ -1,6 +1,9 @@
 package timeline
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Report is what the clock model needs of an RTCP sender report (RFC 3550
 // §6.4.1): RTP time Time was NTP by the sender's own wall clock.
@@ -99,25 +102,27 @@ func believable(reports []noted, r *rawRun) []noted {
 func still(a, b *noted, rate int) int64 { return b.ntp - a.ntp - nanos(b.ext-a.ext, rate) }
 
 // stalls finds where the sender stood still, by its own account, for less than
-// what arrival alone makes a new run of.
+// what arrival alone makes a new run of. Each is looked for without those before
+// it: the envelope from before one of them would hide the next.
 func (f *fitter) stalls() []stall {
 	var out []stall
-	for i := 1; i < len(f.reports); i++ {
+	pts := slices.Clone(f.run.points)
+	for i := 1; i < len(f.reports) && len(pts) > 0; i++ {
 		a, b := &f.reports[i-1], &f.reports[i]
 		by := still(a, b, f.run.rate)
 		if by < stoodLeast || b.arrival-a.arrival > reportsApart {
 			continue
 		}
-		if at, ok := f.stoodAt(a, b, by); ok {
-			out = append(out, stall{at, by})
+		if at, ok := f.stoodAt(pts, a, b, by); ok {
+			s := stall{at, by}
+			out, pts = append(out, s), s.takeOut(pts)
 		}
 	}
 	return out
 }
 
 // stoodAt returns the first packet after a stall between two reports.
-func (f *fitter) stoodAt(a, b *noted, by int64) (mark, bool) {
-	pts := f.run.points
+func (f *fitter) stoodAt(pts []point, a, b *noted, by int64) (mark, bool) {
 	from, to := 0, len(pts)
 	for from < len(pts)-1 && pts[from+1].first.n <= a.n {
 		from++

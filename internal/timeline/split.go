@@ -37,6 +37,9 @@ func (f *fitter) split(pts []point, base int64, slope float64) (int, mark) {
 	for i := 1; i < len(pts); i++ {
 		l, r := f.level(pts, above, max(0, i-nearby), i), f.level(pts, above, i, min(len(pts), i+nearby))
 		by := r.least - l.least
+		if min(l.packets, r.packets) < stepPackets {
+			continue // one or two late ones
+		}
 		if abs(by) < strayed+stepNoise*noise(&l, &r, wide)/2 || abs(by) < abs(most) {
 			continue
 		}

@@ -17,6 +17,9 @@ const (
 	// A jump of RTP time against sequence numbers is believed after so many
 	// packets in a row: one or two may be strays.
 	jumpPackets = 3
+	// For so long after a jump packets from before it may arrive among those from
+	// after it: the jitter that is promised to be taken, and that of one overtaken.
+	mixed = 500 * time.Millisecond
 	// A jump of the delay alone may be a congested network, which comes back. It
 	// is believed when it has not come back for so long, with so many packets.
 	stallTime    = 5 * time.Second
@@ -128,6 +131,9 @@ func (s *surveyed) add(p *Packet) {
 	// How far RTP time stayed behind what the sequence numbers promise. A pause
 	// between two talk spurts makes it negative.
 	lag := nanos((seq-s.prevSeq)*int64(p.Ticks)-(at.ext-s.prevExt), p.Rate)
+	if by := seq - s.prevSeq; by > maxDropout || by < -seqWindow {
+		lag = change // the numbers jumped too, and say nothing of the time
+	}
 	s.prevExt, s.prevSeq, s.prevDelay = at.ext, seq, d
 
 	if len(s.runs) == 0 || s.runs[len(s.runs)-1].rate != p.Rate {
@@ -148,8 +154,11 @@ func (s *surveyed) add(p *Packet) {
 		s.goOn(p, at, d)
 	default:
 		// In the run, or back in it: the candidate was strays, or a congestion that
-		// is over. A lower delay on a steady clock is a network that got better.
-		s.kind = noCandidate
+		// is over. A lower delay on a steady clock is a network that got better. After
+		// a jump, packets from before it still arrive for a while.
+		if s.kind != jumped || p.Arrival-s.cand.begin > mixed {
+			s.kind = noCandidate
+		}
 		// RTP time jumped by what the delay fell: the sender's doing, not the network's.
 		caughtUp := change < -strayed && lag < 0 && abs(change-lag) < strayed
 		run.add(p, at, d, caughtUp)
@@ -159,6 +168,9 @@ func (s *surveyed) add(p *Packet) {
 // begin takes a packet that does not go with the run as the first of a
 // candidate.
 func (s *surveyed) begin(kind candidacy, p *Packet, at mark, d int64) {
+	if kind == jumped && s.kind == delayed && s.cand.packets >= stallPackets {
+		s.settle() // the sender had stood still, and its numbers jump soon after
+	}
 	s.cand, s.kind = rawRun{rate: p.Rate}, kind
 	s.cand.add(p, at, d, false)
 }
@@ -271,6 +283,11 @@ func (v *Survey) Finish() *Map {
 				last = s.runs[i+1].first.n
 			}
 			st.Segments = append(st.Segments, fit(&s.runs[i], s.reportsIn(s.runs[i].first.n, last))...)
+		}
+		// Where packets of two runs came among each other, the ordinal of a step may
+		// be a few off.
+		for k := len(st.Segments) - 2; k >= 0; k-- {
+			st.Segments[k].First = min(st.Segments[k].First, st.Segments[k+1].First)
 		}
 		m.Streams = append(m.Streams, st)
 	}

@@ -1,0 +1,82 @@
+package timeline
+
+import (
+	"testing"
+	"time"
+)
+
+// Where the numbers jump, packets from before and from after the jump arrive
+// among each other. Each is placed.
+func TestPacketsMixedAroundAJumpAreAllPlaced(t *testing.T) {
+	for name, jump := range map[string]uint32{
+		"far": 1 << 30, "two seconds ahead": 2 * rate, "two seconds back": -2 * rate & (1<<32 - 1), "half a second back": -rate / 2 & (1<<32 - 1),
+	} {
+		for _, slow := range [][]int{{699}, {698}, {697, 699}, {690, 694, 699}} {
+			packets := (&wire{ssrc: 1}).speak(1500)
+			for i := 700; i < len(packets); i++ {
+				packets[i].Time += jump
+				packets[i].Seq += 5000
+			}
+			for k, i := range slow {
+				packets[i].Arrival = packets[701+2*k].Arrival + time.Millisecond
+			}
+			m, _, got, at := place(packets)
+			if off := offsets(got, at); len(off) != len(packets) || worst(off) > 1 {
+				t.Errorf("%s, packets %d overtaken: %d of %d placed, at worst %d samples off; %+v", name, slow, len(off), len(packets), worst(off), m)
+			}
+		}
+	}
+}
+
+// A jump soon after a stall does not hide the stall.
+func TestJumpSoonAfterAStall(t *testing.T) {
+	const still = 2 * time.Second
+	for after := 60; after <= 400; after += 85 {
+		packets := (&wire{ssrc: 1, jitter: 20 * time.Millisecond, seed: 4}).speak(2000)
+		for i := 700; i < len(packets); i++ {
+			packets[i].truth += still
+			packets[i].Arrival += still
+			if i >= 700+after {
+				packets[i].Time += 1 << 30
+			}
+		}
+		m, _, got, at := place(packets)
+		if off := offsets(got, at); len(off) != len(packets) || worst(off) > 20*rate/1000 {
+			t.Errorf("%d packets after the stall: %d of %d placed, at worst %d samples off; %+v", after, len(off), len(packets), worst(off), m)
+		}
+	}
+}
+
+// Stalls that follow each other soon are each found where they were, by sender
+// reports: one does not hide the next.
+func TestReportsFindStallsSoonAfterEachOther(t *testing.T) {
+	for _, apart := range []int{300, 400, 650} { // packets between two stalls
+		packets := (&wire{ssrc: 1, jitter: 15 * time.Millisecond, seed: 6}).speak(2500)
+		stalls := map[int]time.Duration{500: 2400 * time.Millisecond, 500 + apart: 1900 * time.Millisecond, 500 + 2*apart: 1400 * time.Millisecond}
+		s := NewSurvey()
+		var by time.Duration
+		for i := range packets {
+			p := &packets[i]
+			by += stalls[i]
+			p.truth += by
+			p.Arrival += by
+			s.Add(p.Packet)
+			if i%220 == 219 || stalls[i] > 0 {
+				s.Report(Report{Arrival: p.Arrival, SSRC: 1, NTP: ntp(p.truth + 20*time.Millisecond), Time: p.Time + 160})
+			}
+		}
+		m := s.Finish()
+		placer := m.Placer(rate)
+		for i := range packets {
+			at := placer.Place(packets[i].Packet)
+			if off := at.Start - toSamples(packets[i].truth); at.Verdict > Late || abs(off) > 20*rate/1000 {
+				t.Fatalf("%d packets apart: packet %d became %d, %d samples off; %+v", apart, i, at.Verdict, off, m)
+			}
+		}
+	}
+}
+
+// ntp is a sender's wall clock.
+func ntp(d time.Duration) uint64 {
+	return uint64(d/time.Second+1000)<<32 | uint64(d%time.Second)<<32/uint64(time.Second)
+}
