@@ -91,10 +91,12 @@ func (c *Client) Download(ctx context.Context, d Download) (Downloaded, error) {
 func free(path string, replace bool) error {
 	info, err := os.Lstat(path)
 	switch {
-	case err != nil && strings.HasSuffix(path, string(filepath.Separator)):
+	case strings.HasSuffix(path, string(filepath.Separator)):
 		return fmt.Errorf("%s: %w: it is the name of a directory; give that of a file", path, errHere)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
 	case err != nil:
-		return nil // what else is wrong with it, opening the file in its place says
+		return fmt.Errorf("%w: %w", errHere, err)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s: %w: what is there is no file; give another name", path, errHere)
 	case !replace:

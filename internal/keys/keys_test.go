@@ -101,7 +101,7 @@ func TestNotPrinted(t *testing.T) {
 			}
 		}
 	}
-	if text, err := json.Marshal(k); err != nil || string(text) != "{}" {
+	if text, err := json.Marshal([]any{k}); err != nil || string(text) != "[{}]" {
 		t.Errorf("JSON: %s, %v", text, err)
 	}
 }
