@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -34,7 +37,7 @@ type recordingCmd struct {
 // serverFlags say which server to ask, and who asks.
 type serverFlags struct {
 	Server    string `help:"Address of the server." default:"http://127.0.0.1:8080" env:"TAPEDECK_SERVER" placeholder:"URL"`
-	AccessKey string `name:"access-key" help:"File with the access key; - is standard input. Or the key itself in TAPEDECK_ACCESS_KEY (default: as in DIR/bootstrap.json)." placeholder:"FILE"`
+	AccessKey string `name:"access-key" help:"File with the access key; - is standard input. Or the key itself in TAPEDECK_ACCESS_KEY (default, for a server on this machine: as in DIR/bootstrap.json)." placeholder:"FILE"`
 	Workspace string `short:"w" help:"Id of the workspace (default: as in DIR/bootstrap.json)." env:"TAPEDECK_WORKSPACE" placeholder:"ID"`
 	Data      string `help:"Data directory of a server on this machine (default ./data)." default:"./data" env:"TAPEDECK_DATA" placeholder:"DIR"`
 	JSON      bool   `name:"json" help:"Print JSON."`
@@ -62,6 +65,11 @@ func (f *serverFlags) connect() (*client.Client, error) {
 			return nil, err
 		}
 		if o.Key == "" {
+			// The key has all rights here. Nobody else must be told it, only because
+			// we happen to stand beside it.
+			if !onThisMachine(f.Server) {
+				return nil, fmt.Errorf("no access key for %s: give --access-key; the one in %s is for the server on this machine", f.Server, f.Data)
+			}
 			o.Key = boot.AccessKey
 		}
 		if o.Workspace == "" {
@@ -72,6 +80,30 @@ func (f *serverFlags) connect() (*client.Client, error) {
 		return nil, errors.New("the access key is no key: it has spaces, lines or letters that none has; see `tapedeck key create`")
 	}
 	return client.New(o), nil
+}
+
+// onThisMachine reports whether the address of a server is one of this machine.
+func onThisMachine(server string) bool {
+	if !strings.Contains(server, "://") {
+		server = "http://" + server
+	}
+	u, err := url.Parse(server)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	if err != nil {
+		return u.Hostname() == "localhost" || u.Hostname() == ""
+	}
+	ip = ip.Unmap()
+	if ip.IsLoopback() || ip.IsUnspecified() {
+		return true
+	}
+	ours, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(ours, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr().WithZone("") == ip.WithZone("")
+	})
 }
 
 // ask connects, does something with the server, and adds to an error what can be

@@ -143,3 +143,14 @@ func TestSignalIsNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestOnThisMachine(t *testing.T) {
+	for server, want := range map[string]bool{
+		"http://127.0.0.1:8080": true, "127.8.0.1:8080": true, "localhost": true, "http://[::1]:8080/": true, ":8080": true, "[::ffff:127.0.0.1]:1": true, "0.0.0.0:8080": true,
+		"192.0.2.1": false, "https://recorder.example": false, "http://127.0.0.1.example:80": false, "http://localhost@192.0.2.1": false, "http://a b": false, "127.1": false,
+	} {
+		if got := onThisMachine(server); got != want {
+			t.Errorf("%s: %t", server, got)
+		}
+	}
+}

@@ -211,9 +211,10 @@ func (r *recorded) refusals() {
 		"no bootstrap": {"list", "--data", t.TempDir(), "--server", r.url},
 		"other key":    {"list", "--data", r.dir, "--server", r.url, "--access-key", testkit.WriteFile(t, t.TempDir(), "key", "nonsense\n")},
 		"empty key":    {"list", "--data", r.dir, "--server", r.url, "--access-key", testkit.WriteFile(t, t.TempDir(), "key", "\n")},
+		"other server": {"list", "--data", r.dir, "--server", "http://192.0.2.1:8080"}, // nobody: RFC 5737
 		"no key file":  {"list", "--data", r.dir, "--server", r.url, "--access-key", filepath.Join(r.dir, "none")},
 	} {
-		want := map[string]string{"no server": "is the server running there? --server", "no bootstrap": "--access-key", "other key": "--access-key or", "empty key": "no key in it", "no key file": "none"}[name]
+		want := map[string]string{"no server": "is the server running there? --server", "no bootstrap": "--access-key", "other key": "--access-key or", "empty key": "no key in it", "other server": "no access key for http://192.0.2.1:8080", "no key file": "none"}[name]
 		out, errs, code := execute(t, append([]string{"recording"}, args...)...)
 		if code != 1 || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit %d, want %q: %s%s", name, code, want, out, errs)
