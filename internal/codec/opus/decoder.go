@@ -23,10 +23,12 @@ type Decoder struct {
 	state     []uint64 // of libopus; uint64 for the alignment
 	pure      pion.Decoder
 	began     bool
-	concealed int     // samples per channel concealed in a row
-	spare     []int16 // concealment that libopus made beyond what was asked
-	piece     []int16 // one quantum of it
-	last      []int16 // pure: the end of the last frame, to fade out
+	concealed int      // samples per channel concealed in a row
+	spare     []int16  // concealment that libopus made beyond what was asked
+	piece     []int16  // one quantum of it
+	last      []int16  // pure: the end of the last frame, to fade out
+	frames    [][]byte // pure: of the packet
+	single    []byte   // pure: one of them, as a packet
 }
 
 // NewDecoder makes a decoder: of libopus where that is installed, else of
