@@ -112,5 +112,10 @@ func (s *Service) made(ctx context.Context, t Target) (voice.Render, error) {
 	if err != nil {
 		return voice.Render{}, err
 	}
+	// A deletion marks the recording first: from then on its renders are out of
+	// reach, also when a crash keeps them for a while.
+	if rec.Status != voice.RecordingAvailable {
+		return voice.Render{}, noAudio(rec)
+	}
 	return s.files.Ready(ctx, rec, t.Render)
 }

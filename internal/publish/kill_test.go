@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"tapedeck/internal/archive"
+	"tapedeck/internal/blob"
 	"tapedeck/internal/testkit"
 	"tapedeck/internal/voice"
 )
@@ -52,7 +55,6 @@ func TestKilledInTheMiddle(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			root := t.TempDir()
 			before := newRigIn(t, root)
-			before.seconds = 200
 			rec, id := c.ask(t, before)
 			killWhenThere(t, root, filepath.Join(before.o.WorkDir, "*"+c.partial+partialExt))
 
@@ -118,11 +120,19 @@ func killWhenThere(t *testing.T, root, pattern string) {
 	}
 }
 
-// makeUntilKilled does what is to be done. It never gets to the end of a file
-// with a receipt: the pen is dry.
+// stuck is a storage that never takes a file.
+type stuck struct{ blob.Driver }
+
+func (stuck) PutFile(context.Context, string, string) (bool, error) { select {} }
+
+// makeUntilKilled does what is to be done. It never gets to the end of a file,
+// however quick the machine is.
 func makeUntilKilled(t *testing.T, root string) {
 	r := newRigIn(t, root)
-	r.sign = func() { <-t.Context().Done() }
+	var err error
+	if r.o.Archive, err = archive.New(archive.Options{Bucket: blob.New(stuck{r.driver})}); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.Recover(t.Context(), r.dir); err != nil {
 		t.Fatal(err)
 	}

@@ -28,13 +28,17 @@ func (p *Publisher) scratch(name string, fill func(*os.File) error) (path string
 	if err != nil {
 		return "", err
 	}
+	whole := false
+	defer func() { // a panic included
+		if err = errors.Join(err, f.Close()); err != nil || !whole {
+			path, err = "", errors.Join(err, removeIfThere(f.Name()))
+		}
+	}()
 	if err = fill(f); err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "", errors.Join(err, removeIfThere(path))
-	}
-	return path, nil
+	whole = err == nil
+	return path, err
 }
 
 // tidy removes scratch files that the archive did not take.

@@ -9,6 +9,7 @@ import (
 	"tapedeck/internal/archive"
 	"tapedeck/internal/blob"
 	"tapedeck/internal/render"
+	"tapedeck/internal/voice"
 	"tapedeck/internal/wav"
 )
 
@@ -16,6 +17,8 @@ import (
 // Paths and the like stay in the log.
 func problem(err error) string {
 	switch {
+	case voice.CodeOf(err) == voice.CodeUnavailable:
+		return "the disk has no room"
 	case errors.Is(err, errNoJournal) && errors.Is(err, fs.ErrNotExist):
 		return "the journal is missing"
 	case errors.Is(err, errNoJournal):

@@ -169,8 +169,10 @@ func (p *Publisher) publish(ctx context.Context, rec voice.Recording) error {
 // rec and peaks where and what they are.
 func (p *Publisher) master(ctx context.Context, rec *voice.Recording, peaks *voice.Render) error {
 	var receipt render.Receipt
-	var picture string
-	wav, err := p.scratch(string(rec.ID)+".wav", func(f *os.File) (err error) {
+	var wav, picture string
+	defer func() { p.tidy(wav, picture) }()
+	var err error
+	wav, err = p.scratch(string(rec.ID)+".wav", func(f *os.File) (err error) {
 		picture, err = p.scratch(string(peaks.ID), func(points *os.File) (err error) {
 			layout := p.layout(rec)
 			layout.Peaks = points
@@ -182,7 +184,6 @@ func (p *Publisher) master(ctx context.Context, rec *voice.Recording, peaks *voi
 	if err != nil {
 		return err
 	}
-	defer p.tidy(wav, picture)
 	account, err := p.sign(receipt)
 	if err != nil {
 		return err
@@ -253,19 +254,20 @@ func (p *Publisher) Sweep(ctx context.Context, job store.Job) error {
 	if err != nil {
 		return err
 	}
-	err = p.o.DB.View(ctx, func(tx *store.Tx) error {
+	// In a transaction that writes, so that nobody can ask for a render of the
+	// journal between the look and the removal.
+	return p.o.DB.Update(ctx, func(tx *store.Tx) error {
 		all, err := tx.RendersOf(rec.ID)
+		if err != nil {
+			return err
+		}
 		for _, r := range all {
 			if r.Kind == voice.RenderAgain && r.Status == voice.RenderAccepted {
 				return fmt.Errorf("journal of recording %s: %w", rec.ID, errWaiting)
 			}
 		}
-		return err
+		return removeIfThere(p.o.Recorder.Path(rec.ID))
 	})
-	if err != nil {
-		return err
-	}
-	return removeIfThere(p.o.Recorder.Path(rec.ID))
 }
 
 // Forget deletes what is kept of a recording outside the archive: its journal.

@@ -39,9 +39,9 @@ type rig struct {
 
 	key      *keys.Key
 	registry *prometheus.Registry
-	wake     func() // what Wake does; nil = nothing
-	sign     func() // called before a receipt is signed; nil = nothing
-	seconds  int    // of the journals that journal writes; 0 = 1
+	wake     func()      // what Wake does; nil = nothing
+	sign     func()      // called before a receipt is signed; nil = nothing
+	driver   blob.Driver // of the storage
 }
 
 func (r *rig) woken() {
@@ -73,6 +73,7 @@ func newRigIn(t *testing.T, root string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.driver = driver
 	bucket := blob.New(driver)
 	kept, err := archive.New(archive.Options{Bucket: bucket})
 	if err != nil {
@@ -163,7 +164,7 @@ const (
 // journal writes one second of a journal, up to a stage.
 func (r *rig) journal(t *testing.T, id voice.RecordingID, upTo stage) {
 	t.Helper()
-	wall, length := time.Now().Add(-time.Minute), time.Duration(max(1, r.seconds))*time.Second
+	wall, length := time.Now().Add(-time.Minute), time.Second
 	w, err := journal.Create(r.o.Recorder.Path(id), journal.Header{
 		Recording: string(id), Workspace: string(r.call.Workspace), Channel: string(r.call.Channel), Call: string(r.call.ID),
 		Stereo: true, MaxLength: time.Hour, SampleRate: 8000, Wall: wall,
@@ -177,7 +178,7 @@ func (r *rig) journal(t *testing.T, id voice.RecordingID, upTo stage) {
 	}})}
 	if upTo >= begun {
 		errs = append(errs, w.Control(journal.Entry{Kind: journal.KindBegin, Detail: journal.Detail{Wall: wall}}))
-		for i := range 50 * max(1, r.seconds) {
+		for i := range 50 {
 			at := time.Duration(i+1) * 20 * time.Millisecond
 			errs = append(errs, w.Packet(at, track, &journal.Packet{Seq: uint16(i), Time: uint32(160 * i), SSRC: 7, Payload: bytes.Repeat([]byte{0x40}, 160)}))
 		}
@@ -271,51 +272,56 @@ func TestPublishIsTriedAgainWhenStorageIsAway(t *testing.T) {
 
 func TestRecoverEndsEveryRecording(t *testing.T) {
 	none := stage(-1)
-	for _, c := range []struct {
+	cases := []struct {
 		name    string
 		status  voice.RecordingStatus
 		journal stage
 		want    voice.RecordingStatus // after the job that follows
-		cause   voice.EndCause
 	}{
-		{"crash before the answer", voice.RecordingAccepted, opened, voice.RecordingAbsent, voice.EndNodeLost},
-		{"crash before the row heard of the beginning", voice.RecordingAccepted, begun, voice.RecordingAvailable, voice.EndNodeLost},
-		{"crash in the middle", voice.RecordingOngoing, begun, voice.RecordingAvailable, voice.EndNodeLost},
-		{"crash while paused", voice.RecordingPaused, begun, voice.RecordingAvailable, voice.EndNodeLost},
-		{"crash between the stop and the row", voice.RecordingOngoing, stopped, voice.RecordingAvailable, voice.EndNodeLost},
-		{"crash before the file was made", voice.RecordingCompleted, stopped, voice.RecordingAvailable, voice.EndNodeLost},
-		{"journal never made", voice.RecordingAccepted, none, voice.RecordingAbsent, voice.EndNodeLost},
-		{"journal gone", voice.RecordingOngoing, none, voice.RecordingFailed, voice.EndNodeLost},
-		{"begin never reached the disk", voice.RecordingOngoing, opened, voice.RecordingAbsent, voice.EndNodeLost},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t)
-			rec := r.row(t, c.status)
-			if c.journal != none {
-				r.journal(t, rec.ID, c.journal)
+		{"crash before the answer", voice.RecordingAccepted, opened, voice.RecordingAbsent},
+		{"crash before the row heard of the beginning", voice.RecordingAccepted, begun, voice.RecordingAvailable},
+		{"crash in the middle", voice.RecordingOngoing, begun, voice.RecordingAvailable},
+		{"crash while paused", voice.RecordingPaused, begun, voice.RecordingAvailable},
+		{"crash between the stop and the row", voice.RecordingOngoing, stopped, voice.RecordingAvailable},
+		{"crash before the file was made", voice.RecordingCompleted, stopped, voice.RecordingAvailable},
+		{"journal never made", voice.RecordingAccepted, none, voice.RecordingAbsent},
+		{"journal gone", voice.RecordingOngoing, none, voice.RecordingFailed},
+		{"begin never reached the disk", voice.RecordingOngoing, opened, voice.RecordingAbsent},
+	}
+	r := newRig(t) // one crash for all
+	recs := make([]voice.Recording, len(cases))
+	for i, c := range cases {
+		rec := r.row(t, c.status)
+		if c.journal != none {
+			r.journal(t, rec.ID, c.journal)
+		}
+		recs[i] = rec
+	}
+	if err := r.Recover(t.Context(), r.dir); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range cases {
+		if r.load(t, recs[i].ID).Status != voice.RecordingFailed {
+			if err := r.Publish(t.Context(), r.job(recs[i])); err != nil {
+				t.Fatalf("%s: %v", c.name, err)
 			}
-			if err := r.Recover(t.Context(), r.dir); err != nil {
-				t.Fatal(err)
-			}
-			if got := r.load(t, rec.ID); got.Status != voice.RecordingFailed {
-				if err := r.Publish(t.Context(), r.job(rec)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			got := r.load(t, rec.ID)
-			if got.Status != c.want || got.EndCause != c.cause || got.EndedAt.IsZero() {
-				t.Fatalf("recording is %s (%s), ended %v; want %s (%s)", got.Status, got.EndCause, got.EndedAt, c.want, c.cause)
-			}
-			if c.want == voice.RecordingAvailable && got.Duration != time.Second {
-				t.Errorf("file is %v long, want 1 s", got.Duration)
-			}
-			if err := r.Recover(t.Context(), r.dir); err != nil { // again changes nothing
-				t.Fatal(err)
-			}
-			if again := r.load(t, rec.ID); again.Status != got.Status || again.EndCause != got.EndCause {
-				t.Errorf("a second recovery made it %s (%s)", again.Status, again.EndCause)
-			}
-		})
+		}
+		got := r.load(t, recs[i].ID)
+		if got.Status != c.want || got.EndCause != voice.EndNodeLost || got.EndedAt.IsZero() {
+			t.Errorf("%s: recording is %s (%s), ended %v; want %s", c.name, got.Status, got.EndCause, got.EndedAt, c.want)
+		}
+		if c.want == voice.RecordingAvailable && got.Duration != time.Second {
+			t.Errorf("%s: file is %v long, want 1 s", c.name, got.Duration)
+		}
+		recs[i] = got
+	}
+	if err := r.Recover(t.Context(), r.dir); err != nil { // again changes nothing
+		t.Fatal(err)
+	}
+	for i, c := range cases {
+		if again := r.load(t, recs[i].ID); again.Status != recs[i].Status || again.EndCause != recs[i].EndCause {
+			t.Errorf("%s: a second recovery made it %s (%s)", c.name, again.Status, again.EndCause)
+		}
 	}
 }
 
@@ -391,6 +397,7 @@ func (r *rig) published(t *testing.T) voice.Recording {
 // whole file was read from the storage once more, and was the one that was put
 // there.
 func TestJournalGoesAfterTheFileIsSeen(t *testing.T) {
+	r := newRig(t)
 	for name, c := range map[string]struct {
 		spoil func(path string) error
 		gone  bool
@@ -401,7 +408,6 @@ func TestJournalGoesAfterTheFileIsSeen(t *testing.T) {
 		"another byte": {flipByte, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
 			rec := r.published(t)
 			if err := c.spoil(filepath.Join(r.storage, filepath.FromSlash(rec.File))); err != nil {
 				t.Fatal(err)

@@ -103,6 +103,10 @@ func (p *Publisher) settle(ctx context.Context, rec voice.Recording, r voice.Ren
 // makeRender makes the file, stores it and says so.
 func (p *Publisher) makeRender(ctx context.Context, rec voice.Recording, r voice.Render) error {
 	defer p.progress.end(r.ID)
+	// There was room when it was asked for, but others may have taken it.
+	if err := p.room(); err != nil {
+		return err
+	}
 	err := p.o.Background.Do(ctx, func(ctx context.Context) (err error) {
 		var path string
 		var account []byte

@@ -422,18 +422,28 @@ func TestAgainRefuses(t *testing.T) {
 	if _, err := r.Again(t.Context(), rec, voice.Render{Format: "tape"}); voice.CodeOf(err) != voice.CodeFormatUnavailable {
 		t.Errorf("an unknown format: %v", err)
 	}
-	for range maxAgain {
-		if _, err := r.Again(t.Context(), rec, want); err != nil {
-			t.Fatal(err)
+	r.update(t, func(tx *store.Tx) error {
+		for range maxAgain - 1 {
+			other := voice.Render{
+				ID: voice.RenderID(store.NewID()), Workspace: rec.Workspace, Recording: rec.ID, Kind: voice.RenderAgain,
+				Status: voice.RenderAvailable, Format: voice.FormatWAV, CreatedAt: rec.CreatedAt, UpdatedAt: rec.CreatedAt,
+			}
+			if err := tx.PutRender(other); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if _, err := r.Again(t.Context(), rec, want); err != nil {
+		t.Fatalf("the last: %v", err)
 	}
 	if _, err := r.Again(t.Context(), rec, want); voice.CodeOf(err) != voice.CodeConflict {
 		t.Errorf("one too many: %v", err)
 	}
-	// The journal waits for them.
+	// The journal waits for it.
 	err := r.Sweep(t.Context(), r.job(rec))
 	if !errors.Is(err, errWaiting) || isPermanent(err) || !r.hasJournal(rec.ID) {
-		t.Errorf("swept while renders wait: %v", err)
+		t.Errorf("swept while a render waits: %v", err)
 	}
 }
 
@@ -442,6 +452,10 @@ func TestAgainRefuses(t *testing.T) {
 func TestNoRoomForMore(t *testing.T) {
 	r := newRig(t)
 	rec := r.published(t)
+	before, err := r.Again(t.Context(), rec, voice.Render{Format: voice.FormatWAV})
+	if err != nil {
+		t.Fatal(err)
+	}
 	full, err := recorder.New(recorder.Options{Dir: r.dir, MinFree: 1 << 62})
 	if err != nil {
 		t.Fatal(err)
@@ -451,7 +465,14 @@ func TestNoRoomForMore(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	roomy := r.o.Recorder
 	r.o.Recorder = full
+	if err := r.Render(t.Context(), renderJob(before)); err == nil || isPermanent(err) {
+		t.Errorf("what was asked for while there was room: %v", err)
+	}
+	if got := r.render(t, rec, before.ID); got.Status != voice.RenderAccepted || got.Problem != "the disk has no room" {
+		t.Errorf("it is %+v", got)
+	}
 	if _, err := r.Format(t.Context(), rec, voice.FormatFLAC); voice.CodeOf(err) != voice.CodeUnavailable {
 		t.Errorf("another format: %v", err)
 	}
@@ -469,6 +490,39 @@ func TestNoRoomForMore(t *testing.T) {
 	if other := r.published(t); other.Status != voice.RecordingAvailable {
 		t.Errorf("a master is %s", other.Status)
 	}
+	r.o.Recorder = roomy
+	if err := r.Render(t.Context(), renderJob(before)); err != nil || r.render(t, rec, before.ID).Status != voice.RenderAvailable {
+		t.Errorf("with room again: %v", err)
+	}
+}
+
+// TestNoPartStays: what breaks off while it is written leaves nothing, neither in
+// the work directory nor open.
+func TestNoPartStays(t *testing.T) {
+	r := newRig(t)
+	var files []*os.File
+	for name, breaks := range map[string]func() error{
+		"an error": func() error { return os.ErrInvalid },
+		"a panic":  func() error { panic("ouch") },
+	} {
+		func() {
+			defer func() {
+				if fault := recover(); (fault != nil) != (name == "a panic") {
+					t.Errorf("%s: %v", name, fault)
+				}
+			}()
+			path, err := r.scratch("x", func(f *os.File) error { files = append(files, f); return breaks() })
+			if path != "" || !errors.Is(err, os.ErrInvalid) {
+				t.Errorf("%s: %q, %v", name, path, err)
+			}
+		}()
+	}
+	for _, f := range files {
+		if _, err := f.Stat(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("a file is open: %v", err)
+		}
+	}
+	r.nothingAtWork(t)
 }
 
 // TestQueueIsSeen: what is to be made, how much audio, and for how long it has

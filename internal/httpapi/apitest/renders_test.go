@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tapedeck/internal/receipt"
+	"tapedeck/internal/store"
 	"tapedeck/internal/testkit"
 	"tapedeck/internal/voice"
 )
@@ -78,6 +79,16 @@ func TestRenders(t *testing.T) {
 	n.Do(t, http.MethodGet, all+"?pageToken=x&limit=1", nil).Problem(t, 422, voice.CodeValidationFailed)
 	n.Do(t, http.MethodGet, all+"?limit=100", nil).Problem(t, 422, voice.CodeValidationFailed)
 
+	// A deletion that a crash cut short has marked the recording, and nothing of
+	// it is given any more; asking again ends it.
+	marked := n.row(t, id)
+	marked.Status, marked.EndCause = voice.RecordingAbsent, voice.EndDeleted
+	if err := n.DB.Update(t.Context(), func(tx *store.Tx) error { return tx.PutRecording(marked) }); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []string{path + ".wav", path + ".flac", path + "/peaks", one + "/audio", two + "/audio", two + "/receipt"} {
+		n.Do(t, http.MethodGet, at, nil).Problem(t, 404, voice.CodeNotFound)
+	}
 	if a := n.Do(t, http.MethodDelete, path, nil); a.Status != http.StatusNoContent {
 		t.Fatalf("delete: %d %s", a.Status, a.Body)
 	}
