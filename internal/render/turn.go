@@ -46,6 +46,7 @@ type turns struct {
 	// Of the packet decoded last.
 	dec    codec.Decoder // nil: there is nothing to go on from
 	was    pending       // without payload
+	top    other         // the highest number of the stream so far
 	madeUp int64         // samples made up since the last good packet
 	owed   int64         // samples before the next packet that it may hold itself
 	broken bool          // the next packet follows a hole that was cut into the audio
@@ -146,6 +147,9 @@ func (v *voiced) turn() {
 	v.store.release(p.payload)
 	p.payload = nil
 	v.was = p
+	if p.stream != v.top.stream || p.seq > v.top.seq || p.seq <= v.top.seq-maxSkipped {
+		v.top = other{p.stream, p.seq}
+	}
 	if next := v.queue.first(); next != nil && v.dec != nil && !p.noise {
 		v.bridge(next)
 	}
@@ -277,14 +281,16 @@ func (v *voiced) missing(next *pending) int64 {
 		}
 		return 1
 	}
-	lost := next.seq - v.was.seq - 1
+	// Where the clock did not follow a change of codecs, packets are decoded in
+	// another order than that of their numbers: they are not missing.
+	lost := next.seq - v.top.seq - 1
 	if lost <= 0 || lost > maxSkipped {
 		return 0
 	}
 	kept := v.others[:0]
 	for _, o := range v.others {
 		if o.stream == next.stream && o.seq < next.seq {
-			if o.seq > v.was.seq {
+			if o.seq > v.top.seq {
 				lost--
 			}
 			continue

@@ -27,6 +27,7 @@ type Segment struct {
 	Rate    int           `json:"clockRate"`
 	Drift   float64       `json:"drift,omitempty"`
 	Joined  bool          `json:"joined,omitempty"` // RTP time goes on from the segment before
+	seq     int64         // of the first packet of its run
 }
 
 // DriftPPM is how fast the sender's clock is against the session's, in parts per
@@ -69,6 +70,8 @@ const (
 	// MaxLate is how late a packet may be to be placed. The renderer holds so much
 	// audio back.
 	MaxLate = 10 * time.Second
+	// otherRates is how many changes of the clock rate a packet may come late by.
+	otherRates = 16
 	// slewMax is the difference between where audio should go on and where it ended
 	// that is taken back by one sample each slewStep, which nobody hears. More is a
 	// new anchor.
@@ -173,7 +176,14 @@ func (p *Placer) Place(pk Packet) Placement {
 	for s.segment+1 < len(segments) && segments[s.segment+1].First <= n {
 		s.segment++
 	}
-	k, ok := choose(segments, s.segment, &pk, ext)
+	now := s.segment
+	if ord == late {
+		now = overtook(segments, now, seq, pk.Rate)
+	}
+	k, ok := choose(segments, now, &pk, seq, ext)
+	if !ok && now < s.segment {
+		k, ok = choose(segments, s.segment, &pk, seq, ext)
+	}
 	if !ok {
 		return Placement{Verdict: Stray}
 	}
@@ -186,9 +196,20 @@ func (p *Placer) Place(pk Packet) Placement {
 	return out
 }
 
+// overtook is what surveyed.overtook is, of segments.
+func overtook(segments []Segment, now int, seq int64, rate int) int {
+	at := now
+	for k := now; k > max(0, now-otherRates); k-- {
+		if g := &segments[k]; g.Rate != rate && seq < g.seq && g.seq-seq < seqWindow {
+			at = k - 1
+		}
+	}
+	return at
+}
+
 // choose returns the segment that a packet belongs to: the present one, or an
 // earlier one for what comes late after a change.
-func choose(segments []Segment, now int, p *Packet, ext int64) (int, bool) {
+func choose(segments []Segment, now int, p *Packet, seq, ext int64) (int, bool) {
 	d := delay(p, ext)
 	if k := byTime(segments, now, ext); k != now {
 		if _, ok := segments[k].above(p.Rate, d, ext); ok {
@@ -196,7 +217,14 @@ func choose(segments []Segment, now int, p *Packet, ext int64) (int, bool) {
 		}
 	}
 	best, least, ok := 0, int64(math.MaxInt64), false
-	for k := now; k >= max(0, now-2); k-- {
+	for k, tried := now, 0; k >= max(0, now-otherRates) && tried < 3; k-- {
+		if segments[k].Rate != p.Rate {
+			if seq >= segments[k].seq {
+				break // it was sent after that codec
+			}
+			continue
+		}
+		tried++
 		if above, fits := segments[k].above(p.Rate, d, ext); fits && above < least {
 			best, least, ok = k, above, true
 		}

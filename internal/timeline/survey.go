@@ -49,6 +49,7 @@ type surveyed struct {
 	prevExt   int64
 	prevSeq   int64
 	prevDelay int64
+	length    int64 // of the newest packet, nanoseconds
 
 	reports []noted
 	ntp     uint64 // of the first report
@@ -67,6 +68,7 @@ type rawRun struct {
 	delayed bool // RTP time goes on from the run before
 	first   mark
 	rate    int
+	seq     int64 // of its first packet
 	ticks   int64 // of its last packet
 	packets int64
 	begin   time.Duration // arrival of its first packet
@@ -127,6 +129,21 @@ func (s *surveyed) add(p *Packet) {
 	at := mark{n: s.packets, ext: s.extend(p)}
 	s.packets++
 	d := delay(p, at.ext)
+	if ord == late && len(s.runs) > 0 {
+		k := s.overtook(seq, p.Rate)
+		if (k < len(s.runs)-1 || s.runs[k].rate != p.Rate) && s.overtaken(p, seq, d, k) {
+			return
+		}
+		if s.runs[len(s.runs)-1].rate != p.Rate {
+			// The first of its rate that came was sent before others that came: when,
+			// the sequence numbers tell.
+			d -= max(0, int64(p.Arrival-s.newest)+(s.high-seq)*s.length)
+			s.settle(1) // what jumped went over to another codec and back
+		}
+	}
+	if ord == inOrder {
+		s.length = nanos(int64(p.Ticks), p.Rate)
+	}
 	change := d - s.prevDelay
 	// How far RTP time stayed behind what the sequence numbers promise. A pause
 	// between two talk spurts makes it negative.
@@ -137,8 +154,8 @@ func (s *surveyed) add(p *Packet) {
 	s.prevExt, s.prevSeq, s.prevDelay = at.ext, seq, d
 
 	if len(s.runs) == 0 || s.runs[len(s.runs)-1].rate != p.Rate {
-		s.settle()
-		s.runs = append(s.runs, rawRun{rate: p.Rate})
+		s.settle(jumpPackets)
+		s.runs = append(s.runs, rawRun{rate: p.Rate, seq: seq})
 		s.runs[len(s.runs)-1].add(p, at, d, false)
 		return
 	}
@@ -147,9 +164,9 @@ func (s *surveyed) add(p *Packet) {
 	goesOn := s.kind != noCandidate && d > s.cand.low-step && d < s.cand.high+step
 	switch {
 	case far > step && !goesOn && lag > step/2, far < -step && !goesOn && lag < -step/2:
-		s.begin(jumped, p, at, d)
+		s.begin(jumped, p, at, d, seq)
 	case far > step && !goesOn:
-		s.begin(delayed, p, at, d)
+		s.begin(delayed, p, at, d, seq)
 	case (far > step || far < -step) && goesOn:
 		s.goOn(p, at, d)
 	default:
@@ -165,13 +182,43 @@ func (s *surveyed) add(p *Packet) {
 	}
 }
 
+// overtook returns the newest run that a packet which comes late can be of: not one
+// that began after another codec whose packets all have higher numbers.
+func (s *surveyed) overtook(seq int64, rate int) int {
+	at := len(s.runs) - 1
+	for k := at; k > max(0, len(s.runs)-otherRates); k-- {
+		if r := &s.runs[k]; r.rate != rate && seq < r.seq && r.seq-seq < seqWindow {
+			at = k - 1
+		}
+	}
+	return at
+}
+
+// overtaken says whether a packet that comes late is of one of the runs up to last,
+// before the codec changed. It says nothing of either then: the run is over.
+func (s *surveyed) overtaken(p *Packet, seq, d int64, last int) bool {
+	for k := last; k >= max(0, last-otherRates); k-- {
+		r := &s.runs[k]
+		if r.rate != p.Rate {
+			if seq >= r.seq {
+				break // it was sent after that codec
+			}
+			continue
+		}
+		if above := d - r.envelope(); above > -step && above <= int64(MaxLate) {
+			return true
+		}
+	}
+	return false
+}
+
 // begin takes a packet that does not go with the run as the first of a
 // candidate.
-func (s *surveyed) begin(kind candidacy, p *Packet, at mark, d int64) {
+func (s *surveyed) begin(kind candidacy, p *Packet, at mark, d, seq int64) {
 	if kind == jumped && s.kind == delayed && s.cand.packets >= stallPackets {
-		s.settle() // the sender had stood still, and its numbers jump soon after
+		s.settle(jumpPackets) // the sender had stood still, and its numbers jump soon after
 	}
-	s.cand, s.kind = rawRun{rate: p.Rate}, kind
+	s.cand, s.kind = rawRun{rate: p.Rate, seq: seq}, kind
 	s.cand.add(p, at, d, false)
 }
 
@@ -192,9 +239,9 @@ func (s *surveyed) goOn(p *Packet, at mark, d int64) {
 }
 
 // settle decides about a candidate that no more packets come to: what has stood
-// together until the end is a run.
-func (s *surveyed) settle() {
-	if s.kind != noCandidate && s.cand.packets >= jumpPackets && s.cand.high-s.cand.low <= step {
+// together until the end is a run, if it is so many packets.
+func (s *surveyed) settle(least int64) {
+	if s.kind != noCandidate && s.cand.packets >= least && s.cand.high-s.cand.low <= step {
 		s.cand.delayed = s.kind == delayed
 		s.runs = append(s.runs, s.cand)
 	}
@@ -271,7 +318,7 @@ func (v *Survey) Finish() *Map {
 	most := v.longest()
 	for _, ssrc := range v.order {
 		s := v.streams[ssrc]
-		s.settle()
+		s.settle(jumpPackets)
 		s.merge()
 		if s.packets > 0 && s.packets < minStream && most >= minStream {
 			continue
@@ -282,7 +329,10 @@ func (v *Survey) Finish() *Map {
 			if i+1 < len(s.runs) {
 				last = s.runs[i+1].first.n
 			}
-			st.Segments = append(st.Segments, fit(&s.runs[i], s.reportsIn(s.runs[i].first.n, last))...)
+			for _, seg := range fit(&s.runs[i], s.reportsIn(s.runs[i].first.n, last)) {
+				seg.seq = s.runs[i].seq
+				st.Segments = append(st.Segments, seg)
+			}
 		}
 		// Where packets of two runs came among each other, the ordinal of a step may
 		// be a few off.

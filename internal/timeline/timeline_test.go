@@ -352,6 +352,42 @@ func TestPacketTimeAndClockRateMayChange(t *testing.T) {
 	}
 }
 
+// What was sent before a change of the codec, and arrives after it, belongs where it
+// was spoken, and moves nothing else.
+func TestLatePacketsOfTheClockRateBefore(t *testing.T) {
+	const late = 130 * time.Millisecond
+	const changes, back = 50, 60 // frames at which the codec changes
+	for name, at := range map[string]map[int]bool{
+		"the last before the change":   {49: true},
+		"several before the change":    {45: true, 47: true, 48: true, 49: true},
+		"the first behind it":          {50: true, 51: true},
+		"around both changes":          {48: true, 49: true, 50: true, 58: true, 59: true, 60: true, 61: true},
+		"all but one of the short one": {50: true, 51: true, 52: true, 53: true, 55: true, 56: true, 57: true, 58: true, 59: true},
+		"beyond both changes":          {57: true, 58: true, 59: true, 62: true},
+	} {
+		a := (&wire{}).speak(changes)
+		b := (&wire{first: changes, begin: time.Second}).speak(back - changes)
+		c := (&wire{first: back, begin: 1200 * time.Millisecond}).speak(50)
+		for i := range b {
+			b[i].Rate, b[i].Ticks, b[i].Time = 16000, 320, uint32(changes*160+i*320)
+		}
+		for i := range c {
+			c[i].Time = uint32(changes*160 + (back-changes)*320 + i*160)
+		}
+		all := slices.Concat(a, b, c)
+		for i := range all {
+			if at[i] {
+				all[i].Arrival += late
+			}
+		}
+		_, placer, got, places := place(all)
+		off := offsets(got, places)
+		if len(off) != len(all) || worst(off) != 0 || placer.Lost() != 0 {
+			t.Errorf("%s: %d of %d packets are placed, worst offset %d samples", name, len(off), len(all), worst(off))
+		}
+	}
+}
+
 func TestDigitsCountButAreNotPlaced(t *testing.T) {
 	packets := (&wire{}).speak(100)
 	for i := 40; i < 50; i++ {
