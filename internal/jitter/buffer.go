@@ -167,7 +167,7 @@ func (b *Buffer) Clear() {
 
 // Put takes a packet.
 func (b *Buffer) Put(p Packet) {
-	if len(p.Payload) > MaxPayload || p.ClockRate <= 0 {
+	if len(p.Payload) > MaxPayload || p.ClockRate <= 0 && p.Class != Mark {
 		b.counts.Overflow++
 		return
 	}

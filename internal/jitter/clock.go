@@ -48,12 +48,16 @@ func (c *clock) base() time.Duration { return c.low }
 // packet, after Restart, with another clock rate, and when the sender's clock
 // jumped or stood still.
 func (c *clock) place(p *Packet, newest uint64, frame time.Duration, begun bool) (seq uint64, media time.Duration) {
+	if c.anchored && p.Class == Mark {
+		// An event's time stands still, and may be of another clock: only audio and
+		// noise tell of the sender's.
+		return p.Seq + c.seqOff, c.lastMed
+	}
 	if c.anchored && c.rate == p.ClockRate {
 		seq, media = p.Seq+c.seqOff, c.mediaOf(p)
-		if p.Class == Mark || int64(seq-newest) <= 0 && media <= c.lastMed {
+		if int64(seq-newest) <= 0 && media <= c.lastMed {
 			return seq, media
 		}
-		// An event's time stands still, so only audio and noise tell of the clock.
 		step, passed := media-c.lastMed, p.Arrival-c.lastAt
 		steady := time.Duration(seq-newest)*frame + ahead
 		if step >= 0 && passed-step <= stall && (step <= steady || step-passed <= ahead) {

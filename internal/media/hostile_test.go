@@ -238,3 +238,22 @@ func TestHostilePackets(t *testing.T) {
 		})
 	}
 }
+
+// Events that the other side does not take are not lost packets to the buffer.
+func TestEventsThatNobodyTakesAreNoLoss(t *testing.T) {
+	testkit.Timeout(t, time.Minute)
+	s := newStage(t, side{codec: codec.G722, ptime: 20 * ms}, side{codec: codec.L16, rate: 16000, ptime: 20 * ms})
+	n := s.sides[1].negotiated(1)
+	n.Event = nil
+	s.legs[1].configure(&n, 0)
+	s.run(time.Second, nil)
+	for i := range 10 { // instead of audio, as a key that is held for 200 ms
+		s.receive(s.event(uint16(160 * i)))
+		s.time += 160
+		s.silentFor(20 * ms)
+	}
+	s.run(time.Second, nil)
+	if h := s.legs[0].stats(); h.Concealed > 40*ms || h.Missed != 0 || s.legs[1].stats().Unsent != 10 {
+		t.Errorf("%v concealed, %d missed, %d not sent", h.Concealed, h.Missed, s.legs[1].stats().Unsent)
+	}
+}

@@ -130,8 +130,8 @@ func (t *transcoder) takes(p *rtp.Received, r *route) bool {
 		return false
 	}
 	switch {
-	case r == nil:
-		return false
+	case r == nil: // nothing to send, and no loss either
+		return t.running
 	case !r.audio(), r.from.Is(codec.CN):
 		return t.running
 	case r.transcode:
@@ -151,11 +151,14 @@ func (t *transcoder) take(p *rtp.Received, r *route) {
 		t.epoch = epoch
 		t.buffer.Restart()
 	}
-	k := jitter.Packet{
-		Seq: p.Seq, Time: p.Time, Arrival: p.Arrival, ClockRate: r.from.ClockRate,
-		Payload: p.Payload,
+	k := jitter.Packet{Seq: p.Seq, Time: p.Time, Arrival: p.Arrival, Payload: p.Payload}
+	if r != nil {
+		k.ClockRate = r.from.ClockRate
 	}
 	switch {
+	case r == nil:
+		k.Class, k.Payload = jitter.Mark, nil
+		t.to.unsent++
 	case !r.audio():
 		k.Class, k.Payload = jitter.Mark, nil
 		t.passEvent(p, r)
