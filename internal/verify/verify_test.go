@@ -312,7 +312,7 @@ func TestProgress(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	r := newExhibit(t).content
-	r.Complete, r.EndCause = false, voice.EndNodeLost
+	r.Complete, r.EndCause, r.Swapped, r.Masked = false, voice.EndNodeLost, true, true
 	r.Gaps, r.MoreGaps = []render.GapSpan{{Lost: 5}, {Lost: 2}, {Tail: true}, {Damaged: true}}, 1
 	r.Journal.CorruptParts, r.Journal.CorruptBytes, r.Journal.TornBytes = 1, 99, 7
 	r.Pauses = []render.PauseSpan{{StartMs: 10, EndMs: 60, Behavior: voice.PauseSilence}, {StartMs: 70, EndMs: 80, Behavior: voice.PauseSkip, Open: true}}
@@ -326,6 +326,7 @@ func TestSummary(t *testing.T) {
 	}
 	said := printed(t, &Report{File: "x", KeyID: "1", Summary: Summary(&r)})
 	for _, want := range []string{
+		"left and right are exchanged", "no key that a party pressed was kept",
 		"the server went down", "NOT complete: ", "3 gaps in which the disk was too slow, at least 7 packets lost",
 		"what came after its end never reached the disk", "1 part of the journal damaged, 99 bytes", "cut off, 7 bytes",
 		"paused by request 2 times, 60ms together, partly silence in the file, partly left out; the recording ended paused",

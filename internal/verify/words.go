@@ -64,6 +64,12 @@ func Summary(r *render.Receipt) []string {
 		ending(r.EndCause),
 		completeness(r),
 	}
+	if r.Swapped {
+		out = append(out, "left and right are exchanged, as a rendering asked for")
+	}
+	if r.Masked {
+		out = append(out, "no key that a party pressed was kept")
+	}
 	for i := range r.Tracks {
 		out = append(out, track(r, &r.Tracks[i])...)
 	}
