@@ -103,6 +103,20 @@ func TestEveryRate(t *testing.T) {
 	}
 }
 
+// A file of nothing is one that players open.
+func TestNoAudio(t *testing.T) {
+	for _, rate := range []int{8000, 24000, 32000, 44100, 48000} {
+		for channels := 1; channels <= 2; channels++ {
+			path := write(t, Options{SampleRate: rate, Channels: channels}, nil)
+			raw := tool(t, "ffmpeg", "-v", "error", "-i", path, "-f", "s16le", "-")
+			// A decoder of MPEG 2 plays what the library puts before the audio.
+			if frames := len(raw) / 2 / channels; rate >= 32000 && frames != 1 || frames > 576 {
+				t.Errorf("%d Hz, %d: %d samples", rate, channels, frames)
+			}
+		}
+	}
+}
+
 // The first frame tells players how long the file is, and how to find a place.
 func TestFirstFrame(t *testing.T) {
 	b, err := os.ReadFile(write(t, Options{SampleRate: 8000, Channels: 2}, tones(8000, 2, 80000)))

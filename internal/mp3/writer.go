@@ -78,6 +78,7 @@ type Writer struct {
 	lame     uintptr // C memory; 0 after Close
 	start    int64
 	buf      []byte
+	begun    bool // there is audio
 	err      error
 }
 
@@ -169,6 +170,7 @@ func (w *Writer) Write(pcm []int16) error {
 }
 
 func (w *Writer) encode(pcm []int16) error {
+	w.begun = true
 	var r uintptr
 	buf, size := &w.buf[0], uintptr(len(w.buf))
 	if w.channels == 2 {
@@ -201,6 +203,13 @@ func (w *Writer) Close() error {
 	defer w.free()
 	if w.err != nil {
 		return w.err
+	}
+	if !w.begun {
+		// Of no audio the library makes no frame, and at 32 kHz and more players do not
+		// take the first one for a file: so there is one sample of silence.
+		if err := w.encode(make([]int16, w.channels)); err != nil {
+			return err
+		}
 	}
 	if err := w.put(w.lib.flush.Call6(w.lame, uintptr(unsafe.Pointer(&w.buf[0])), uintptr(len(w.buf)), 0, 0, 0), "flushing"); err != nil {
 		return err
