@@ -5,7 +5,12 @@ import "tapedeck/internal/codec"
 // quiet begins comfort noise, or changes it (RFC 3389 §4).
 func (v *voiced) quiet(p *pending) {
 	v.hush(p.start, true)
-	if rate := p.format.info.ClockRate; !v.noisy || v.hiss != rate {
+	const lowest, highest = 8000, 192000
+	rate := p.format.info.ClockRate
+	if rate < lowest || rate > highest { // the journal says what no audio has
+		rate = lowest
+	}
+	if !v.noisy || v.hiss != rate {
 		v.noise, v.hiss = codec.NewNoise(rate), rate
 		v.noiseAt = p.start
 		// What lies between speech and noise is quiet too.

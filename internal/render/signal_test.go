@@ -314,6 +314,22 @@ func TestConcealmentSoundsLikeTheTone(t *testing.T) {
 	}
 }
 
+// A journal may name any clock rate for comfort noise.
+func TestComfortNoiseOfAStrangeRate(t *testing.T) {
+	for _, rate := range []int{1, 48000, 4000000} {
+		table := agreed(t, "PCMU", "CN")
+		table[1].ClockRate, table[1].SampleRate = rate, rate
+		r := render(t, talking(table).talk(t, talker{
+			freq: 600, legs: []leg{{"PCMU", 100}},
+			silent: func(f int) bool { return f >= 40 && f < 80 },
+			noise:  func(f int) byte { return map[int]byte{40: 40}[f] },
+		}).stop(2*time.Second, voice.EndCallEnded).write(t), Layout{})
+		if len(r.sides[0]) != 16000 || rms(r.sides[0][4000:6000]) < 5000 {
+			t.Errorf("CN/%d: %d samples", rate, len(r.sides[0]))
+		}
+	}
+}
+
 func TestComfortNoiseStandsForSilence(t *testing.T) {
 	for _, with := range []string{"PCMU", "G722", opusOr(t, "PCMA")} {
 		s := talking(agreed(t, with, "CN")).talk(t, talker{
