@@ -117,16 +117,58 @@ const maxRanges = 64
 func plainRange(r *http.Request) *http.Request {
 	asked := r.Header.Get("Range")
 	unit, ranges, _ := strings.Cut(asked, "=")
-	few := strings.Count(ranges, ",") < maxRanges
-	if asked == "" || unit == "bytes" && few {
+	plain := ""
+	if strings.EqualFold(unit, "bytes") && strings.Count(ranges, ",") < maxRanges {
+		plain = "bytes=" + plainSpecs(ranges)
+	}
+	if plain == asked {
 		return r
 	}
 	r = r.Clone(r.Context())
 	r.Header.Del("Range")
-	if few && strings.EqualFold(unit, "bytes") {
-		r.Header.Set("Range", "bytes="+ranges)
+	if plain != "" {
+		r.Header.Set("Range", plain)
 	}
 	return r
+}
+
+const (
+	manyDigits = 18                   // what fits 64 bits in any case
+	farAway    = "999999999999999999" // no file has so many bytes
+)
+
+// plainSpecs leaves out ranges of the last 0 bytes, which cannot be satisfied
+// (RFC 9110 §14.1.2), and shortens numbers that do not fit 64 bits: a position
+// behind the end is the end, however far (§14.1.2).
+func plainSpecs(ranges string) string {
+	var kept []string
+	none := false
+	for spec := range strings.SplitSeq(ranges, ",") {
+		spec = strings.TrimSpace(spec)
+		first, last, ok := strings.Cut(spec, "-")
+		switch {
+		case !ok || !digits(first) || !digits(last): // for the standard library to refuse
+		case first == "" && last != "" && strings.Trim(last, "0") == "":
+			none = true
+			continue
+		default:
+			spec = near(first) + "-" + near(last)
+		}
+		kept = append(kept, spec)
+	}
+	if none && len(kept) == 0 {
+		return farAway + "-"
+	}
+	return strings.Join(kept, ",")
+}
+
+func digits(s string) bool { return strings.Trim(s, "0123456789") == "" }
+
+func near(number string) string {
+	if short := strings.TrimLeft(number, "0"); len(short) > manyDigits {
+		return farAway
+	}
+	return number
 }
 
 // stream gives a client time anew for every piece that it takes: a long file is

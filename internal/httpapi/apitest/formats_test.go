@@ -118,18 +118,23 @@ func (n *Node) ranges(t *testing.T, path, id string, f voice.AudioFormat) {
 		status  int
 		body    []byte
 	}{
-		"first":              {[]Option{With("Range", "bytes=0-3")}, 206, whole.Body[:4]},
-		"last":               {[]Option{With("Range", "bytes=-5")}, 206, whole.Body[size-5:]},
-		"more than there is": {[]Option{With("Range", "bytes=10-99999999")}, 206, whole.Body[10:]},
-		"the same":           {[]Option{With("Range", "bytes=0-3"), With("If-Range", etag)}, 206, whole.Body[:4]},
-		"the same by time":   {[]Option{With("Range", "bytes=0-3"), With("If-Range", modified)}, 206, whole.Body[:4]},
-		"another":            {[]Option{With("Range", "bytes=0-3"), With("If-Range", `"other"`)}, 200, whole.Body},
-		"thousands":          {[]Option{With("Range", "bytes=0-0"+strings.Repeat(",0-0", 5000))}, 200, whole.Body},
-		"weakly the same":    {[]Option{With("Range", "bytes=0-3"), With("If-Range", "W/"+etag)}, 200, whole.Body},
-		"nonsense":           {[]Option{With("Range", "bytes=9-2")}, 416, nil},
-		"not seen":           {[]Option{With("If-None-Match", `"other"`)}, 200, whole.Body},
-		"seen":               {[]Option{With("If-None-Match", etag)}, 304, []byte{}},
-		"not newer":          {[]Option{With("If-Modified-Since", modified)}, 304, []byte{}},
+		"first":               {[]Option{With("Range", "bytes=0-3")}, 206, whole.Body[:4]},
+		"last":                {[]Option{With("Range", "bytes=-5")}, 206, whole.Body[size-5:]},
+		"more than there is":  {[]Option{With("Range", "bytes=10-99999999")}, 206, whole.Body[10:]},
+		"the same":            {[]Option{With("Range", "bytes=0-3"), With("If-Range", etag)}, 206, whole.Body[:4]},
+		"the same by time":    {[]Option{With("Range", "bytes=0-3"), With("If-Range", modified)}, 206, whole.Body[:4]},
+		"another":             {[]Option{With("Range", "bytes=0-3"), With("If-Range", `"other"`)}, 200, whole.Body},
+		"thousands":           {[]Option{With("Range", "bytes=0-0"+strings.Repeat(",0-0", 5000))}, 200, whole.Body},
+		"weakly the same":     {[]Option{With("Range", "bytes=0-3"), With("If-Range", "W/"+etag)}, 200, whole.Body},
+		"nothing at the end":  {[]Option{With("Range", "bytes=-0")}, 416, nil},
+		"all and nothing":     {[]Option{With("Range", "bytes=-00, 0-3")}, 206, whole.Body[:4]},
+		"far more":            {[]Option{With("Range", "bytes=10-99999999999999999999")}, 206, whole.Body[10:]},
+		"far more at the end": {[]Option{With("Range", "bytes=-99999999999999999999")}, 206, whole.Body},
+		"far away":            {[]Option{With("Range", "bytes=99999999999999999999-")}, 416, nil},
+		"nonsense":            {[]Option{With("Range", "bytes=9-2")}, 416, nil},
+		"not seen":            {[]Option{With("If-None-Match", `"other"`)}, 200, whole.Body},
+		"seen":                {[]Option{With("If-None-Match", etag)}, 304, []byte{}},
+		"not newer":           {[]Option{With("If-Modified-Since", modified)}, 304, []byte{}},
 	} {
 		a := n.Do(t, http.MethodGet, path, nil, c.options...)
 		if a.Status != c.status || c.body != nil && !bytes.Equal(a.Body, c.body) {
