@@ -43,12 +43,12 @@ func (l *lane) room(start, length int64) (from, to int64) {
 	return max(start, l.done), min(start+length, l.done+l.size, l.limit)
 }
 
-// put places audio. What was there before is faded out, or overwritten. It
-// reports whether anything of it can still be written.
-func (l *lane) put(start int64, pcm []int16, k kind) bool {
+// put places audio. What was there before is faded out, or overwritten;
+// what can no longer be written is left out.
+func (l *lane) put(start int64, pcm []int16, k kind) {
 	from, to := l.room(start, int64(len(pcm)))
 	if from >= to {
-		return false
+		return
 	}
 	if l.ring == nil {
 		l.ring = make([]int16, l.size)
@@ -59,7 +59,6 @@ func (l *lane) put(start int64, pcm []int16, k kind) bool {
 	n := copy(l.ring[at:], pcm)
 	copy(l.ring, pcm[n:])
 	l.cover(part{from, to, k})
-	return true
 }
 
 // fade is over how many samples audio that is overlapped passes into what comes
