@@ -99,16 +99,16 @@ func TestThePayloadTypeFlips(t *testing.T) {
 		i++
 		s.run(20*ms, nil)
 	}
-	for range 200 {
+	for range 100 {
 		flip()
 	}
 	before := s.legs[1].stats().Sent
-	for range 500 { // 10 s
+	for range 250 { // 5 s
 		flip()
 	}
 	// A second of transcoding begins with the delay of its buffer, and ends with it.
-	if got := s.legs[1].stats().Sent - before; got < 450 || got > 550 {
-		t.Errorf("%d packets were sent in the time of 500", got)
+	if got := s.legs[1].stats().Sent - before; got < 225 || got > 275 {
+		t.Errorf("%d packets were sent in the time of 250", got)
 	}
 	batches := [2][]datagram{}
 	for k, with := range []side{wide, mu} {
@@ -127,7 +127,7 @@ func TestThePayloadTypeFlips(t *testing.T) {
 	for range 100 {
 		turn()
 	}
-	if got := testing.AllocsPerRun(5000, turn); got > 0.01 {
+	if got := testing.AllocsPerRun(2000, turn); got > 0.01 {
 		t.Errorf("%v allocations a packet", got)
 	}
 }
@@ -135,7 +135,7 @@ func TestThePayloadTypeFlips(t *testing.T) {
 // RFC 3551 §4.5: a receiver should accept packets of up to 200 ms.
 func TestLongPacketsAreHeard(t *testing.T) {
 	testkit.Timeout(t, time.Minute)
-	for _, ptime := range []time.Duration{120 * ms, 160 * ms, 200 * ms} {
+	for _, ptime := range []time.Duration{160 * ms, 200 * ms} {
 		s := newStage(t, side{codec: codec.PCMU, ptime: ptime}, side{codec: codec.L16, rate: 16000, ptime: 20 * ms})
 		s.wire.keep = true
 		s.said = audiotest.Voice{ID: 3, Rate: 8000}.Signal(8)
@@ -181,17 +181,11 @@ func TestAPayloadTypeGetsAnotherMeaning(t *testing.T) {
 // no or odd length, times that jump, other sources, floods.
 func TestHostilePackets(t *testing.T) {
 	testkit.Timeout(t, time.Minute)
-	for _, speaks := range formats() {
+	for _, speaks := range formats()[2:] { // G.711 is not decoded for G.711
 		speaks.ptime = 20 * ms
 		t.Run(fmt.Sprint(speaks), func(t *testing.T) {
-			listens := side{codec: codec.PCMU, ptime: 20 * ms}
-			if speaks.codec == codec.PCMU {
-				listens.codec = codec.G722
-			}
-			s := newStage(t, speaks, listens)
-			for range 20 {
-				s.run(20*ms, nil)
-			}
+			s := newStage(t, speaks, side{codec: codec.PCMU, ptime: 20 * ms})
+			s.run(400*ms, nil)
 			before := s.legs[1].stats().Sent
 			random := uint32(1)
 			draw := func(n int) int {
@@ -199,7 +193,7 @@ func TestHostilePackets(t *testing.T) {
 				return int(uint64(random) * uint64(n) >> 32)
 			}
 			pt := s.sides[0].negotiated(0).Send.PT
-			for i := range 4000 { // 2 s
+			for i := range 1600 { // 0.8 s
 				s.elapsed += ms / 2
 				for range 5 { // 10,000 packets a second
 					b := make([]byte, rtp.HeaderSize+draw(8)*draw(200))
@@ -255,5 +249,33 @@ func TestEventsThatNobodyTakesAreNoLoss(t *testing.T) {
 	s.run(time.Second, nil)
 	if h := s.legs[0].stats(); h.Concealed > 40*ms || h.Missed != 0 || s.legs[1].stats().Unsent != 10 {
 		t.Errorf("%v concealed, %d missed, %d not sent", h.Concealed, h.Missed, s.legs[1].stats().Unsent)
+	}
+}
+
+// Packets of one batch: the second one of a new source lets the first one out, and a
+// third source has to wait in its place. What is on its way out stays as it is.
+func TestAPacketThatWaitedGoesOutWhole(t *testing.T) {
+	testkit.Timeout(t, time.Minute)
+	mu := side{codec: codec.PCMU, ptime: 20 * ms}
+	s := newStage(t, mu, mu)
+	s.run(100*ms, nil)
+	s.wire.keep = true
+	batch := make([]datagram, 0, 3)
+	for i, ssrc := range []uint32{100, 100, 200} {
+		b := make([]byte, rtp.HeaderSize+160)
+		for k := range b {
+			b[k] = byte(0x10 * (i + 1))
+		}
+		s.ssrc = ssrc
+		batch = append(batch, datagram{from: s.legs[0].agreed.Remote, data: s.header(b, 0)})
+	}
+	s.w.receive(&s.legs[0].media, batch, 0)
+	if len(s.wire.list) != 2 {
+		t.Fatalf("%d packets went out, want those of the second source", len(s.wire.list))
+	}
+	for i, k := range s.wire.list {
+		if ssrc := binary.BigEndian.Uint32(k.data[8:]); ssrc != s.legs[1].out.SSRC() || k.data[rtp.HeaderSize] != byte(0x10*(i+1)) {
+			t.Errorf("packet %d: source %d, payload %#x", i, ssrc, k.data[rtp.HeaderSize])
+		}
 	}
 }

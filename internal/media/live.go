@@ -164,6 +164,7 @@ func (l *Leg) read(d *datagram, at time.Duration) {
 	verdict := l.in.Receive(p, d.data, d.from, at)
 	if first := l.in.Released(); first != nil {
 		l.take(first)
+		l.w.flush() // the next packet that must show itself uses the same bytes
 	}
 	if verdict.Usable() {
 		l.take(p)

@@ -30,16 +30,25 @@ type sent struct {
 // wire is a poller whose network is a list.
 type wire struct {
 	void
-	now  *time.Duration
-	keep bool
-	list []sent
+	now   *time.Duration
+	keep  bool
+	list  []sent
+	taken int // of list
 }
 
 func (w *wire) send(_ socket, to netip.AddrPort, b []byte) {
 	w.sent++
 	if w.keep {
-		w.list = append(w.list, sent{*w.now, to, slices.Clone(b)})
+		w.list = append(w.list, sent{*w.now, to, b})
 	}
+}
+
+// flush takes the bytes, as the system does: until then they may still change.
+func (w *wire) flush() int {
+	for ; w.taken < len(w.list); w.taken++ {
+		w.list[w.taken].data = slices.Clone(w.list[w.taken].data)
+	}
+	return 0
 }
 
 // side is what one leg of a stage agreed on.
