@@ -185,6 +185,11 @@ func (v *verdict) judge(e *ear, side int, p *phone, place func(float64) float64)
 			continue
 		}
 		pcm, at := e.hear(side, place(m.at))
+		if place(m.at) < nearby*float64(v.rate) {
+			// What is a little early may begin before the file does.
+			pad := int(nearby * float64(v.rate))
+			pcm, at = append(make([]int16, pad), pcm...), at+float64(pad)
+		}
 		voice := audiotest.Voice{ID: p.id, Rate: v.rate}
 		s := voice.Near(pcm, at, usual*float64(v.rate))
 		if s.Like < alike {

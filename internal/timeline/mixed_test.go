@@ -80,3 +80,29 @@ func TestReportsFindStallsSoonAfterEachOther(t *testing.T) {
 func ntp(d time.Duration) uint64 {
 	return uint64(d/time.Second+1000)<<32 | uint64(d%time.Second)<<32/uint64(time.Second)
 }
+
+// Where packets became shorter between two stalls, the second is still found
+// where it was.
+func TestStallAfterShorterPackets(t *testing.T) {
+	first := (&wire{ssrc: 1, jitter: 15 * time.Millisecond, seed: 8}).speak(1000)
+	second := (&wire{
+		ssrc: 1, jitter: 15 * time.Millisecond, seed: 9, ptime: 10 * time.Millisecond,
+		first: 1000, time: 160 * 1000, begin: 20 * time.Second,
+	}).speak(2000)
+	packets := append(first, second...)
+	for i := range packets {
+		var by time.Duration
+		if i >= 400 {
+			by = 2 * time.Second
+		}
+		if i >= 2037 {
+			by += 1500 * time.Millisecond
+		}
+		packets[i].truth += by
+		packets[i].Arrival += by
+	}
+	m, _, got, at := place(packets)
+	if off := offsets(got, at); len(off) != len(packets) || worst(off) > 20*rate/1000 {
+		t.Errorf("%d of %d placed, at worst %d samples off; %+v", len(off), len(packets), worst(off), m)
+	}
+}

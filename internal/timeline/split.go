@@ -192,14 +192,15 @@ func (f *fitter) change(pts []point, from, to int, by int64) (mark, bool) {
 		return packets[0].mark, true
 	}
 	// Right behind the last one before: what came next may not be in the run.
-	last := packets[best-1].mark
-	return mark{last.n + 1, last.ext + f.run.ticks}, true
+	last := packets[best-1]
+	return mark{last.n + 1, last.ext + last.ticks}, true
 }
 
 // heard is a packet of which only its delay matters.
 type heard struct {
 	mark
 	delay int64
+	ticks int64 // its length, nearly
 }
 
 // heard appends the packets of a point, with their delays rounded up to the
@@ -208,12 +209,12 @@ type heard struct {
 func (f *fitter) heard(to []heard, p *point) []heard {
 	for k := range p.packets {
 		i := int64(p.bytes) + k
-		ext := p.first.ext + (k+int64(f.run.order[i]))*f.run.ticks
+		ext := p.first.ext + (k+int64(f.run.order[i]))*p.ticks
 		delay := p.delay
 		if above := int64(f.run.above[i]); above > 0 {
 			delay += (above + 1) * int64(time.Millisecond)
 		}
-		to = append(to, heard{mark{p.first.n + k, ext}, delay})
+		to = append(to, heard{mark{p.first.n + k, ext}, delay, p.ticks})
 	}
 	return to
 }

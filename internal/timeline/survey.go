@@ -69,7 +69,6 @@ type rawRun struct {
 	first   mark
 	rate    int
 	seq     int64 // of its first packet
-	ticks   int64 // of its last packet
 	packets int64
 	begin   time.Duration // arrival of its first packet
 	low     int64         // extremes of the delay
@@ -94,9 +93,10 @@ type point struct {
 	ext     int64 // RTP time of the packet with the least delay
 	delay   int64
 	packets int64
-	first   mark // its first packet
-	bytes   int  // index in rawRun.above of its first packet
-	jumped  bool // RTP time jumped ahead to catch up with arrival
+	ticks   int64 // of its shortest packet
+	first   mark  // its first packet
+	bytes   int   // index in rawRun.above of its first packet
+	jumped  bool  // RTP time jumped ahead to catch up with arrival
 }
 
 // mark is a packet: its ordinal in the stream, and its RTP time.
@@ -160,6 +160,9 @@ func (s *surveyed) add(p *Packet) {
 		return
 	}
 	run := &s.runs[len(s.runs)-1]
+	if p.Arrival-run.begin < mixed && s.fromBefore(p, d) {
+		return
+	}
 	far := d - run.envelope()
 	goesOn := s.kind != noCandidate && d > s.cand.low-step && d < s.cand.high+step
 	switch {
@@ -212,6 +215,18 @@ func (s *surveyed) overtaken(p *Packet, seq, d int64, last int) bool {
 	return false
 }
 
+// fromBefore says whether a packet is of the run before the present one, from
+// before a jump. Its place is known, and it tells nothing new.
+func (s *surveyed) fromBefore(p *Packet, d int64) bool {
+	k := len(s.runs) - 2
+	if k < 0 || s.runs[k].rate != p.Rate || s.runs[k+1].delayed {
+		return false
+	}
+	above := d - s.runs[k].envelope()
+	here := d - s.runs[k+1].envelope()
+	return abs(above) < step && abs(here) > step
+}
+
 // begin takes a packet that does not go with the run as the first of a
 // candidate.
 func (s *surveyed) begin(kind candidacy, p *Packet, at mark, d, seq int64) {
@@ -257,11 +272,11 @@ func (r *rawRun) add(p *Packet, at mark, d int64, jumped bool) {
 	second := int64(p.Arrival / bucket)
 	if k := len(r.points) - 1; k < 0 || r.points[k].second < second {
 		r.close()
-		r.points = append(r.points, point{second: second, ext: at.ext, delay: d, first: at, bytes: len(r.above)})
+		r.points = append(r.points, point{second: second, ext: at.ext, delay: d, first: at, ticks: int64(p.Ticks), bytes: len(r.above)})
 	}
-	r.ticks = int64(p.Ticks)
 	pt := &r.points[len(r.points)-1]
 	pt.packets++
+	pt.ticks = min(pt.ticks, int64(p.Ticks))
 	pt.jumped = pt.jumped || jumped
 	r.fresh = append(r.fresh, fresh{d, at.ext})
 	if d < pt.delay {
@@ -275,7 +290,7 @@ func (r *rawRun) close() {
 		pt := &r.points[len(r.points)-1]
 		over := (f.delay - pt.delay) / int64(time.Millisecond)
 		r.above = append(r.above, uint8(min(over, far)))
-		off := floorDiv(f.ext-pt.first.ext, r.ticks) - int64(k)
+		off := floorDiv(f.ext-pt.first.ext, pt.ticks) - int64(k)
 		r.order = append(r.order, int8(min(max(off, math.MinInt8), math.MaxInt8)))
 	}
 	r.fresh = r.fresh[:0]
