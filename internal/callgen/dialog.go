@@ -27,17 +27,43 @@ func (p *Party) invited(d *sip.Dialog) {
 		p.note(d.Reject(p.o.Refuse, ""))
 		return
 	}
-	p.note(d.Progress(180, nil))
+	if !p.o.Early || len(d.Request().SDP) == 0 {
+		p.note(d.Progress(180, nil))
+	} else if local, ok := p.describe(d); ok {
+		p.note(d.Progress(183, local))
+		p.speak()
+	} else {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ringing = time.AfterFunc(p.o.Ring, p.pickUp)
+	p.ringing = time.AfterFunc(p.o.Ring, p.PickUp)
 }
 
-// pickUp answers the incoming call.
-func (p *Party) pickUp() {
+// PickUp answers the incoming call now, and not when it has rung for Ring.
+func (p *Party) PickUp() {
 	p.mu.Lock()
 	d := p.dialog
-	var local []byte
+	if p.ringing != nil {
+		p.ringing.Stop()
+	}
+	p.mu.Unlock()
+	if d == nil {
+		return
+	}
+	if local, ok := p.describe(d); ok {
+		p.note(d.Answer(local))
+	}
+}
+
+// describe is the answer to the offer of an incoming call, the same each time, or our
+// offer when it has none. A call that it cannot be made for is refused.
+func (p *Party) describe(d *sip.Dialog) (local []byte, ok bool) {
+	p.mu.Lock()
+	if p.local != nil {
+		defer p.mu.Unlock()
+		return p.local, true
+	}
 	var err error
 	if offer := d.Request().SDP; len(offer) > 0 {
 		var agreed sdp.Negotiated
@@ -47,13 +73,14 @@ func (p *Party) pickUp() {
 	} else {
 		local, err = p.desc.Offer(sdp.SendRecv)
 	}
+	p.local = local
 	p.mu.Unlock()
 	if err != nil {
 		p.fail(err)
 		p.note(d.Reject(488, ""))
-		return
+		return nil, false
 	}
-	p.note(d.Answer(local))
+	return local, true
 }
 
 // notify follows the dialog. It is called in the order of the wire.
@@ -143,17 +170,27 @@ func (p *Party) agree(n sdp.Negotiated) error {
 	return nil
 }
 
-// goUp begins to send. The first frame is on the next instant of the grid that
-// all parties of a clock share.
+// goUp: the call is answered.
 func (p *Party) goUp() {
 	p.mu.Lock()
-	first := !p.isUp && !p.isDone && p.live
-	if first {
+	if !p.isUp && !p.isDone && p.live {
 		p.isUp = true
+		close(p.up)
+	}
+	p.mu.Unlock()
+	p.speak()
+}
+
+// speak begins to send. The first frame is on the next instant of the grid that
+// all parties of a clock share.
+func (p *Party) speak() {
+	p.mu.Lock()
+	first := !p.speaks && !p.isDone && p.live
+	if first {
+		p.speaks = true
 		ptime := p.o.Ptime
 		p.stream.base = (p.e.now()/ptime + 1) * ptime
 		p.at.Store(int64(p.stream.base))
-		close(p.up)
 	}
 	p.mu.Unlock()
 	if first {

@@ -27,6 +27,9 @@ type PartyOptions struct {
 	Ptime time.Duration
 	// Ring is how long an incoming call rings before it is answered. Default: at once.
 	Ring time.Duration
+	// Early answers an incoming call's offer with a 183 already, and speaks while it rings
+	// (RFC 3960 §3).
+	Early bool
 	// Refuse, when set, is the final SIP status that incoming calls get.
 	Refuse int
 	// Reports is the interval of RTCP sender reports. 0 = 5 s, below zero = none.
@@ -58,6 +61,7 @@ type Party struct {
 	dialog  *sip.Dialog
 	ringing *time.Timer
 	desc    *sdp.Negotiator
+	local   []byte // our answer, when it went with a 183
 	agreed  sdp.Negotiated
 	live    bool // agreed holds
 	answer  chan error
@@ -66,6 +70,7 @@ type Party struct {
 	stream  stream
 	heard   []Frame
 	reports Reports
+	speaks  bool // the pacer has it
 	isUp    bool
 	isDone  bool
 }
@@ -285,6 +290,15 @@ func (p *Party) Change(ctx context.Context, codecs ...string) error {
 	p.desc.SetCodecs(infos)
 	p.mu.Unlock()
 	return p.Reoffer(ctx, sdp.SendRecv)
+}
+
+// Renew lets the party go on under another SSRC, with other sequence numbers and another
+// time, as a client does that makes its stream anew for a re-INVITE (RFC 3550 §5.1).
+func (p *Party) Renew() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &p.stream
+	s.ssrc, s.seq, s.time, s.marker = rand.Uint32(), uint16(rand.Uint32()), rand.Uint32(), true
 }
 
 // Agreed is what both sides agreed on last; false before that.

@@ -36,6 +36,11 @@ func TestScenarios(t *testing.T) {
 		"left is the call's own party, whoever is heard first":    farFirst,
 		"left is the call's own party, whoever called":            placedAndBridged,
 		"a party that is called but does not answer is cancelled": ringTimeout,
+		"early media is heard and not in the file":                earlyMedia,
+		"early media is in a file from the ringing on":            earlyMediaKept,
+		"a recording goes on while a bridge fails":                bridgeFails,
+		"what is heard live is in the file":                       heardIsKept,
+		"the last word before the hangup is in the file":          lastWord,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
