@@ -63,13 +63,13 @@ type flight struct {
 }
 
 // get returns the snapshot of a key, with a reader of it counted for the caller.
-// make is told what to call when it begins to look at what it makes the snapshot
+// fill is told what to call when it begins to look at what it makes the snapshot
 // of; who asks later gets another.
-func (s *snapshots) get(ctx context.Context, key string, make func(begun func()) (*snapshot, error)) (*snapshot, error) {
+func (s *snapshots) get(ctx context.Context, key string, fill func(begun func()) (*snapshot, error)) (*snapshot, error) {
 	for {
 		f, mine := s.board(key)
 		if mine {
-			return s.lead(key, f, make)
+			return s.lead(key, f, fill)
 		}
 		select {
 		case <-f.landed:
@@ -103,7 +103,7 @@ func (s *snapshots) board(key string) (f *flight, mine bool) {
 }
 
 // lead makes the snapshot for all who wait.
-func (s *snapshots) lead(key string, f *flight, make func(begun func()) (*snapshot, error)) (made *snapshot, err error) {
+func (s *snapshots) lead(key string, f *flight, fill func(begun func()) (*snapshot, error)) (made *snapshot, err error) {
 	begun := func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -111,7 +111,7 @@ func (s *snapshots) lead(key string, f *flight, make func(begun func()) (*snapsh
 			delete(s.open, key)
 		}
 	}
-	err = errors.New("making it broke off") // unless make returns
+	err = errors.New("making it broke off") // unless fill returns
 	defer func() {
 		begun()
 		s.mu.Lock()
@@ -122,7 +122,7 @@ func (s *snapshots) lead(key string, f *flight, make func(begun func()) (*snapsh
 		f.made, f.err, f.over = made, err, true
 		close(f.landed)
 	}()
-	return make(begun)
+	return fill(begun)
 }
 
 // giveUp is the end of somebody who waits.
