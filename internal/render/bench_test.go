@@ -98,7 +98,7 @@ func TestMemoryDoesNotGrowWithLength(t *testing.T) {
 		}
 	})
 	hours := length.Hours()
-	if grown := float64(most - before); grown > 2<<20+hours*(1<<20) {
+	if grown := float64(most) - float64(before); grown > 2<<20+hours*(1<<20) {
 		t.Errorf("%.1f MiB of heap for %.1f hours", grown/(1<<20), hours)
 	}
 }

@@ -202,12 +202,19 @@ func orElse(v, fallback int) int {
 // reason, not a failed recording.
 func (f *facts) format(info codec.Info) *format {
 	can, known := f.can[info]
-	if !known && info.Audio() {
+	if !known && info.Audio() && sane(&info) {
 		_, err := codec.NewDecoder(info)
 		can = err == nil
 		f.can[info] = can
 	}
 	return &format{info: info, decodable: can}
+}
+
+// sane says whether a format is one that somebody may have agreed on. A table can
+// hold any number, and decoders take memory by these.
+func sane(i *codec.Info) bool {
+	const low, high, most = 4000, 192000, 8
+	return i.ClockRate >= low && i.ClockRate <= high && i.SampleRate >= low && i.SampleRate <= high && i.Channels <= most
 }
 
 // source takes the rate of a codec into account for the file's.

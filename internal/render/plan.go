@@ -221,11 +221,7 @@ func each(j *journal.Reader, damaged func(), fn func(*journal.Entry)) error {
 
 // layOut decides about tracks and pauses.
 func (p *Plan) layOut(f *facts) {
-	for i := range p.Pauses {
-		if pause := &p.Pauses[i]; pause.Open {
-			pause.To = p.End
-		}
-	}
+	p.layOutPauses()
 	p.Tracks = []TrackPlan{}
 	for _, n := range f.numbers() {
 		t := f.tracks[n]
@@ -251,6 +247,22 @@ func (p *Plan) layOut(f *facts) {
 			plan.Clock = *t.survey.Finish()
 		}
 		p.Tracks = append(p.Tracks, plan)
+	}
+}
+
+// layOutPauses gives every pause an end, within the session and before the next
+// pause: where the entry that ended one was lost, more is not known.
+func (p *Plan) layOutPauses() {
+	next := p.End
+	for i := len(p.Pauses) - 1; i >= 0; i-- {
+		pause := &p.Pauses[i]
+		if pause.Open {
+			pause.To = p.End
+			pause.Open = i == len(p.Pauses)-1
+		}
+		pause.From = min(max(pause.From, p.Begin), next)
+		pause.To = min(max(pause.To, pause.From), next)
+		next = pause.From
 	}
 }
 

@@ -102,7 +102,7 @@ func (v *voiced) arrive(f *format, e *journal.Entry, at *timeline.Placement, beg
 // arriveSilent takes a packet without audio: comfort noise waits for its turn, the
 // numbers of others are not missing.
 func (v *voiced) arriveSilent(f *format, e *journal.Entry, at *timeline.Placement) {
-	if f == nil || !f.info.Is(codec.CN) || !v.heard(e.At) {
+	if f == nil || !f.info.Is(codec.CN) || !sane(&f.info) || !v.heard(e.At) {
 		if len(v.others) >= maxOthers {
 			v.others = append(v.others[:0], v.others[maxOthers/2:]...)
 		}
