@@ -19,7 +19,7 @@ import (
 // runs on the worker of both: packets come in by take, packets go out by tick. It
 // runs from the first packet on that needs it, and as long as it runs everything
 // that the party says goes through it; a packet that can be relayed again ends it,
-// after what is in it has been sent.
+// after what is in it has been sent, but not within a second of the end before.
 type transcoder struct {
 	from, to *Leg
 	buffer   *jitter.Buffer
