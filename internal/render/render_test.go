@@ -132,7 +132,7 @@ func TestMarkersStayInPlace(t *testing.T) {
 					continue
 				}
 				clock := 1 + p.ppm/1e6
-				off, fit := find(r.sides[side], p.id, at, int64(float64(at)*clock), 170)
+				off, fit := find(r.sides[side], p.id, at, int64(float64(at)*clock), 400)
 				if fit > 0.9 { // what was made up for lost packets is like what was said, and elsewhere
 					marks[side]++
 					if off > 160 || off < -160 {
