@@ -11,6 +11,9 @@ type lane struct {
 	limit int64   // nothing from here on will be written
 	last  int64   // end of the newest part
 	parts []part  // what the ring holds, in order, without overlap
+	// overlaid is how many samples that the party sent gave way to others that it
+	// sent for the same time.
+	overlaid int64
 }
 
 // kind says what a stretch of a lane is.
@@ -54,11 +57,28 @@ func (l *lane) put(start int64, pcm []int16, k kind) {
 		l.ring = make([]int16, l.size)
 	}
 	pcm = pcm[from-start : to-start]
+	if k == speech && from < l.last {
+		l.overlay(from, to)
+	}
 	l.fadeOut(from, pcm)
 	at := int(from) & (len(l.ring) - 1)
 	n := copy(l.ring[at:], pcm)
 	copy(l.ring, pcm[n:])
 	l.cover(part{from, to, k})
+}
+
+// overlay counts the speech that what comes now covers. A few samples are the
+// rounding of clocks, and pass into each other.
+func (l *lane) overlay(from, to int64) {
+	var over int64
+	for _, p := range l.parts {
+		if p.kind == speech {
+			over += max(0, min(to, p.to)-max(from, p.from))
+		}
+	}
+	if over > fade {
+		l.overlaid += over
+	}
 }
 
 // fade is over how many samples audio that is overlapped passes into what comes

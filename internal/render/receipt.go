@@ -73,7 +73,8 @@ type TrackReceipt struct {
 	Other   int64            `json:"other"` // carry no audio: digits, comfort noise
 
 	ConcealedMs int64   `json:"concealedMs"`
-	AudioMs     int64   `json:"audioMs"` // of the file that hold this track's audio
+	OverlaidMs  int64   `json:"overlaidMs,omitempty"` // received, and gave way to what was received for the same time
+	AudioMs     int64   `json:"audioMs"`              // of the file that hold this track's audio
 	SilenceMs   int64   `json:"silenceMs"`
 	DriftPPM    float64 `json:"driftPpm"` // of the sender's clock against ours; of the longest stream
 

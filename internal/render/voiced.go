@@ -246,6 +246,7 @@ func (v *voiced) finish() TrackReceipt {
 	a.NoMedia, a.Unheard = a.Received == 0, v.plan.Unheard
 	a.SilenceMs, a.AudioMs = v.silent*1000/rate, v.audible*1000/rate
 	a.ConcealedMs = v.invented * 1000 / rate
+	a.OverlaidMs = (v.lane.overlaid*1000 + rate - 1) / rate // rounded up: nothing is hidden
 	a.DriftPPM = round(v.plan.Clock.DriftPPM())
 	for i := range v.plan.Clock.Streams {
 		s := &v.plan.Clock.Streams[i]

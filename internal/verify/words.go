@@ -161,6 +161,9 @@ func track(r *render.Receipt, t *render.TrackReceipt) []string {
 	if t.ConcealedMs > 0 {
 		line += fmt.Sprintf("; %s made up for lost packets (concealed)", ms(t.ConcealedMs))
 	}
+	if t.OverlaidMs > 0 {
+		line += fmt.Sprintf("; %s covered by other audio of the same time", ms(t.OverlaidMs))
+	}
 	for _, odd := range []struct {
 		n    int64
 		what string
