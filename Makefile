@@ -32,8 +32,11 @@ lint: ## vet, linters, the rules of the architecture
 test: deps ## every test but whole calls, with the race detector
 	$(GO) test -race -shuffle=on -timeout 10m $(UNITS)
 
+# The race detector is too slow for every pair of codecs at once: they run again
+# without it.
 scenario: deps ## whole calls against a real server, with sipp and baresip
 	$(GO) test -race -shuffle=on -timeout 15m -p 1 $(CALLS)
+	$(GO) test -run '^TestCodecs$$' -timeout 10m $(CALLS)
 
 fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz
