@@ -224,12 +224,12 @@ func jumpRows() []impairment {
 				}
 			})
 		}},
-		{name: "the sender stands still for up to 200 ms, with sender reports, jitter of 100 ms", length: time.Minute, quick: time.Minute, offset: frame, do: func(c *call, end time.Duration) {
+		{name: "the sender stands still for up to 250 ms, with sender reports, jitter of 100 ms", length: time.Minute, quick: time.Minute, offset: frame, do: func(c *call, end time.Duration) {
 			c.both(func(p *phone) {
 				p.reports = true
 				scatter(100*ms)(c, p)
 			})
-			once(stall(60*ms, 200*ms))(c, end)
+			once(stall(60*ms, 250*ms))(c, end)
 		}},
 		{name: "RTP time jumps", offset: frame, do: once(func(p *phone) { p.jump(p.rnd.Uint32(), 0) })},
 		{name: "sequence numbers jump", offset: frame, do: once(func(p *phone) { p.jump(0, uint16(p.rnd.Uint32())) })},

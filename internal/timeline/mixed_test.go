@@ -106,3 +106,31 @@ func TestStallAfterShorterPackets(t *testing.T) {
 		t.Errorf("%d of %d placed, at worst %d samples off; %+v", len(off), len(packets), worst(off), m)
 	}
 }
+
+// A stall a little shorter than what makes a new run of itself is found by reports,
+// though jitter leaves hardly a packet after it in the run.
+func TestReportsFindAStallThatHidesItsPackets(t *testing.T) {
+	for seed := range uint64(10) {
+		packets := (&wire{ssrc: 1, jitter: 100 * time.Millisecond, seed: seed}).speak(2500)
+		s := NewSurvey()
+		for i := range packets {
+			p := &packets[i]
+			if i >= 1180 {
+				p.truth += 245 * time.Millisecond
+				p.Arrival += 245 * time.Millisecond
+			}
+			s.Add(p.Packet)
+			if i%200 == 199 {
+				s.Report(Report{Arrival: p.Arrival, SSRC: 1, NTP: ntp(p.truth + 20*time.Millisecond), Time: p.Time + 160})
+			}
+		}
+		m := s.Finish()
+		placer := m.Placer(rate)
+		for i := range packets {
+			at := placer.Place(packets[i].Packet)
+			if off := at.Start - toSamples(packets[i].truth); at.Verdict > Late || i != 1180 && abs(off) > 20*rate/1000 {
+				t.Fatalf("seed %d: packet %d became %d, %d samples off; %+v", seed, i, at.Verdict, off, m)
+			}
+		}
+	}
+}

@@ -130,6 +130,9 @@ func (f *fitter) stoodAt(pts []point, a, b *noted, by int64) (mark, bool) {
 	for to > from+1 && pts[to-1].first.n > b.n {
 		to--
 	}
+	if to < len(pts) {
+		to++ // where most packets after the stall are too late for the run, none may be before the report
+	}
 	return f.change(pts, from, to, by)
 }
 
