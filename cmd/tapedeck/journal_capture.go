@@ -141,7 +141,7 @@ func (c *capture) entry(e *journal.Entry) error {
 	if err != nil {
 		return err
 	}
-	c.said = append(c.said, fmt.Sprintf("%s %s", e.Kind, detail))
+	c.said = append(c.said, fmt.Sprintf("%s %s", e.Kind, journal.Visible(detail)))
 	return nil
 }
 
@@ -163,8 +163,8 @@ func (c *capture) stream(track uint16) (int, error) {
 	}
 	d := c.opened[track]
 	n, err := c.out.Stream(pcapng.Stream{
-		Name:        strings.TrimSpace(fmt.Sprintf("track %d %s %s", track, d.Role, d.Party)),
-		Description: "call " + d.Call,
+		Name:        strings.TrimSpace(fmt.Sprintf("track %d %s %s", track, printable(d.Role), printable(d.Party))),
+		Description: "call " + printable(d.Call),
 	})
 	c.streams[track] = n
 	return n, err
@@ -216,7 +216,7 @@ func (c *capture) describe(e *journal.Entry) error {
 	at := c.header.Wall.Add(e.At)
 	a, b := netip.AddrPortFrom(from, sipPort), netip.AddrPortFrom(to, sipPort)
 	head := fmt.Sprintf("Via: SIP/2.0/UDP %s:%d;branch=z9hG4bK%d.%d\r\nFrom: <sip:track%d@%s>;tag=%d\r\nTo: <sip:recorder@%s>%%s\r\nCall-ID: %s.%d\r\nCSeq: %d INVITE\r\nContact: <sip:%s>\r\nContent-Type: application/sdp\r\nContent-Length: %%d\r\n\r\n%%s",
-		from, sipPort, e.Track, e.At, e.Track, from, e.Track+1, to, c.header.Recording, e.Track, int64(e.At)/1e6%1e9+1, from)
+		from, sipPort, e.Track, e.At, e.Track, from, uint32(e.Track)+1, to, clean(c.header.Recording), e.Track, int64(e.At)/1e6%1e9+1, from)
 	if err := c.out.Packet(stream, at, a, b, fmt.Appendf(nil, "INVITE sip:recorder@%s SIP/2.0\r\nMax-Forwards: 70\r\n"+head, to, "", len(body), body), c.said...); err != nil {
 		return err
 	}

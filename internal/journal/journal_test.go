@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -278,6 +279,33 @@ func TestKindNames(t *testing.T) {
 	}
 	if Kind(99).String() != "kind-99" {
 		t.Error(Kind(99).String())
+	}
+}
+
+// What a party calls itself does nothing to the terminal that it is printed on.
+func TestPrintIsVisible(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.journal")
+	w, err := Create(path, Header{Recording: "r", Call: "c\u009b2J", SampleRate: 8000}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	party := "é\u009b31m\x7f\x1b[2J\u202e\U000e0001"
+	if err := errors.Join(w.Control(Entry{Kind: KindTrackOpened, Detail: Detail{Party: party}}), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := Print(&out, open(t, path), true); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range out.String() {
+		if r != '\n' && !strconv.IsPrint(r) {
+			t.Errorf("it prints %q", r)
+		}
+	}
+	for _, want := range []string{`"c\u009b2J"`, `"party":"é\u009b31m\u007f\u001b[2J\u202e\udb40\udc01"`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s is not in %s", want, &out)
+		}
 	}
 }
 

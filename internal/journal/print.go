@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf16"
 )
 
 // Print writes what the journal holds, for a person: header, control entries,
@@ -21,7 +24,7 @@ func Print(w io.Writer, r *Reader, packets bool) error {
 	if err != nil {
 		return fmt.Errorf("print journal: %w", err)
 	}
-	fmt.Fprintf(out, "%s\n%s\n\n", r.Path(), head)
+	fmt.Fprintf(out, "%s\n%s\n\n", r.Path(), Visible(head))
 	first, err := printEntries(out, r, packets)
 	if err != nil {
 		return err
@@ -33,6 +36,24 @@ func Print(w io.Writer, r *Reader, packets bool) error {
 		return first
 	}
 	return nil
+}
+
+// Visible is JSON with everything escaped that a terminal would obey or that
+// would change how the rest looks, and that JSON lets through: DEL, the control
+// characters U+0080 to U+009F, marks of the direction of writing. Names and
+// numbers of parties come from the network.
+func Visible(text []byte) string {
+	var out strings.Builder
+	for _, r := range string(text) {
+		if r == '\n' || strconv.IsPrint(r) {
+			out.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&out, `\u%04x`, unit)
+		}
+	}
+	return out.String()
 }
 
 func printEntries(out io.Writer, r *Reader, packets bool) (first *CorruptError, err error) {
@@ -89,7 +110,7 @@ func printEntry(out io.Writer, e *Entry) {
 		if err != nil {
 			detail = []byte(err.Error())
 		}
-		fmt.Fprintf(out, "  %s\n", detail)
+		fmt.Fprintf(out, "  %s\n", Visible(detail))
 	}
 }
 

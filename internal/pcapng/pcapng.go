@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -152,7 +153,9 @@ func (w *Writer) option(code uint16, text string) {
 	if text == "" {
 		return
 	}
-	text = text[:min(len(text), maxOption)]
+	if len(text) > maxOption {
+		text = strings.ToValidUTF8(text[:maxOption], "") // not in the middle of a character
+	}
 	w.buf = binary.LittleEndian.AppendUint16(w.buf, code)
 	w.buf = binary.LittleEndian.AppendUint16(w.buf, uint16(len(text)))
 	w.buf = append(w.buf, text...)

@@ -113,3 +113,14 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		}
 	}
 }
+
+// A text that is too long is cut between characters.
+func TestLongText(t *testing.T) {
+	var out bytes.Buffer
+	if _, err := NewWriter(&out, Options{Comment: "x" + strings.Repeat("é", maxOption)}); err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(out.Bytes(), []byte("é")); n != (maxOption-1)/2 || bytes.Count(out.Bytes(), []byte{0xc3}) != n {
+		t.Errorf("%d characters, %d begun", n, bytes.Count(out.Bytes(), []byte{0xc3}))
+	}
+}

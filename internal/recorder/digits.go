@@ -17,32 +17,13 @@ const (
 	// let go: all three packets of its end were lost. Senders repeat it every 50 ms
 	// (RFC 4733 §2.5.1.2).
 	letGo = 250 * time.Millisecond
+	// maxPress bounds the length of a key in clock units, so that no row of segments
+	// makes it overflow: more than an hour at 192 kHz.
+	maxPress = 1 << 30
 	// stale is how far back, in units of RTP time, a packet belongs to what was
 	// before; farther, the sender has set its clock anew.
 	stale = 1 << 20
-	// lateness is how long after the gate opened a packet from before may come.
-	lateness = 10 * time.Second
 )
-
-// shut is what a track saw go by while the gate was shut: the newest packet. What
-// is not newer was spoken in the pause, whenever it comes.
-type shut struct {
-	any       bool
-	ssrc      uint32
-	seq, time uint64
-}
-
-// see notes a packet of the pause; the capture's lock is held.
-func (s *shut) see(p *rtp.Received) {
-	if !s.any || s.ssrc != p.SSRC {
-		*s = shut{any: true, ssrc: p.SSRC, seq: p.Seq, time: p.Time}
-		return
-	}
-	s.seq, s.time = max(s.seq, p.Seq), max(s.time, p.Time)
-}
-
-// late reports whether a packet was sent before the newest one of the pause.
-func (s *shut) late(p *rtp.Received) bool { return s.any && s.ssrc == p.SSRC && p.Seq <= s.seq }
 
 // keys follows the keys that a party presses, from telephone-events (RFC 4733).
 // The capture's lock guards it.
@@ -50,6 +31,8 @@ type keys struct {
 	// clocks are the clock rates of the payload types that are telephone-events, Hz; 0
 	// = another format. A party may have two: with Opus, events count in its 48 kHz.
 	clocks [128]uint32
+	// rates are the clock rates of all payload types that were told of, Hz; 0 = unknown.
+	rates [128]uint32
 
 	any     bool // the rest holds a press
 	ssrc    uint32
@@ -77,6 +60,7 @@ func (k *keys) learn(codecs []Codec) {
 			}
 		}
 		k.clocks[c.PT&127] = clock
+		k.rates[c.PT&127] = uint32(max(0, c.ClockRate))
 	}
 }
 
@@ -104,7 +88,7 @@ func (t *Track) read(p *rtp.Received) (secret bool) {
 	case same && p.Time == k.time:
 	case same && !p.Marker && e.Code == k.code && p.Time == k.time+uint64(k.units):
 		// RFC 4733 §2.5.1.3: a long press goes on in another segment.
-		k.before += uint64(k.units)
+		k.before = min(k.before+uint64(k.units), maxPress)
 		k.time, k.units = p.Time, 0
 	default:
 		t.endPress(p.Arrival)
@@ -126,8 +110,7 @@ func (t *Track) read(p *rtp.Received) (secret bool) {
 
 // hides reports whether a press began before the gate opened again.
 func (t *Track) hides(p *rtp.Received, e rtp.TelephoneEvent) bool {
-	s := &t.shut
-	if s.any && s.ssrc == p.SSRC && p.Time <= s.time && s.time-p.Time < stale {
+	if s := t.shut.find(p.SSRC); s != nil && p.Time <= s.time && s.time-p.Time < stale {
 		return true
 	}
 	pressed := time.Duration(e.Duration) * time.Second / time.Duration(t.keys.clock(p.PT))

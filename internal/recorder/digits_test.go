@@ -295,6 +295,128 @@ func TestLatePacketsOfAPauseStayOut(t *testing.T) {
 	}
 }
 
+// What the network held up in the pause comes after it in a bunch, and nothing of
+// it was seen before: the sender's clock says when it was spoken.
+func TestHeldUpPacketsOfAPauseStayOut(t *testing.T) {
+	head(t)
+	g, c, p := digitRig(t, false)
+	send := func(payload byte) {
+		p.seq++
+		p.time += 160
+		p.track.Take(&rtp.Received{Arrival: g.now(), Seq: p.seq, Time: p.time, SSRC: 7, Payload: bytes.Repeat([]byte{payload}, 160)})
+	}
+	p.talk(5)
+	if _, err := c.Pause(voice.PauseSkip); err != nil {
+		t.Fatal(err)
+	}
+	p.talk(10)
+	g.pass(400 * time.Millisecond) // 20 packets are held up
+	if _, err := c.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	g.pass(100 * time.Millisecond) // and 5 that were spoken afterwards
+	for range 5 {
+		send(0xee)
+	}
+	p.seq, p.time = p.seq+2, p.time+2*160
+	send(0xee)
+	p.seq, p.time = p.seq-2, p.time-2*160
+	send(0xee) // in another order
+	p.seq, p.time = p.seq+1, p.time+160
+	for range 11 {
+		send(0xee)
+	}
+	g.pass(time.Millisecond)
+	for range 6 {
+		send(0x11)
+	}
+	p.talk(3)
+	list, _ := done(t, g, c)
+	if n := packets(list); n != 5+6+3 {
+		t.Errorf("%d packets, want 14", n)
+	}
+	raw, err := os.ReadFile(g.Path(recID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(raw, bytes.Repeat([]byte{0xee}, 16)) {
+		t.Error("a packet of the pause is on disk")
+	}
+}
+
+// A sender whose clock stands still in its silence, or that sets it anew, is no
+// held-up network: it costs one packet.
+func TestSendersOfOtherClocksAfterAPause(t *testing.T) {
+	for name, step := range map[string]uint64{"still": 0, "back": ^uint64(79999), "ahead": 1 << 31} {
+		t.Run(name, func(t *testing.T) {
+			head(t)
+			g, c, p := digitRig(t, false)
+			p.talk(5)
+			if _, err := c.Pause(voice.PauseSilence); err != nil {
+				t.Fatal(err)
+			}
+			p.talk(10)
+			g.pass(3 * time.Second)
+			if _, err := c.Resume(); err != nil {
+				t.Fatal(err)
+			}
+			g.pass(time.Second)
+			p.time += step
+			p.talk(20)
+			list, _ := done(t, g, c)
+			if n := packets(list); n < 5+19 {
+				t.Errorf("%d packets", n)
+			}
+		})
+	}
+}
+
+// Of a party that was transferred, packets of two sources come late, in any order.
+func TestLatePacketsOfTwoSources(t *testing.T) {
+	head(t)
+	g, c, p := digitRig(t, false)
+	if _, err := c.Pause(voice.PauseSilence); err != nil {
+		t.Fatal(err)
+	}
+	take := func(ssrc uint32, seq uint64) {
+		p.track.Take(&rtp.Received{Arrival: g.now(), Seq: seq, Time: seq * 160, SSRC: ssrc, Payload: make([]byte, 160)})
+	}
+	take(7, 1000)
+	take(8, 5000)
+	take(7, 999) // it does not make the other one forgotten
+	if _, err := c.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	g.pass(100 * time.Millisecond)
+	take(8, 4999)
+	take(7, 998)
+	take(9, 1)
+	list, _ := done(t, g, c)
+	if n := packets(list); n != 1 {
+		t.Errorf("%d packets, want that of the source which the pause did not see", n)
+	}
+}
+
+// No row of segments makes the length of a key overflow.
+func TestEndlessPress(t *testing.T) {
+	head(t)
+	g, c, p := digitRig(t, false)
+	start := p.time
+	for range 200_000 {
+		p.event(start, 5, false, 0xffff, rtp.Event)
+		start += 0xffff
+	}
+	list, keys := done(t, g, c)
+	if keys != "5" {
+		t.Fatalf("keys %q", keys)
+	}
+	for _, e := range list {
+		if e.Kind == journal.KindDigit && e.Digit.Length < time.Hour {
+			t.Errorf("pressed for %s", e.Digit.Length)
+		}
+	}
+}
+
 func TestTakeOfDigitsDoesNotAllocate(t *testing.T) {
 	head(t)
 	g, _, p := digitRig(t, false)

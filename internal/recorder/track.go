@@ -97,13 +97,13 @@ func (t *Track) admit(p *rtp.Received, packet *journal.Packet) bool {
 	secret := event && t.read(p)
 	if !c.open || p.Arrival < c.since {
 		if c.begun && !c.stopped {
-			t.shut.see(p)
+			t.shut.see(p, event)
 		}
 		return false
 	}
 	if t.shut.any {
 		switch {
-		case t.shut.late(p):
+		case t.shut.late(p, event, t.keys.rates[p.PT&127], c.since-resumeGuard):
 			return false
 		case p.Arrival-c.since > lateness:
 			t.shut = shut{}
