@@ -18,6 +18,9 @@ const (
 	// maxHistory bounds the control entries that are restated. A recording with
 	// more of them has its later ones once in the file, like its packets.
 	maxHistory = 4 << 10
+	// maxTracks is how many tracks the format has numbers for. A number that came
+	// again would put one party's words into another's mouth.
+	maxTracks = 1 << 16
 )
 
 // EventKind says what happened to a capture.
@@ -79,7 +82,7 @@ type Capture struct {
 	offset   time.Duration // of the stop
 	fill     *journal.Block
 	full     []*journal.Block
-	tracks   uint16
+	tracks   uint32   // opened so far, at most maxTracks
 	all      []*Track // that are open
 	resumed  bool     // the gate was shut before
 	packets  uint64   // taken since the writer came by

@@ -429,3 +429,27 @@ func TestTakeOfDigitsDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations per packet", n)
 	}
 }
+
+// A journal has 65536 numbers for tracks, and none of them twice.
+func TestNoNumberOfATrackComesAgain(t *testing.T) {
+	head(t)
+	g, c, p := digitRig(t, false)
+	for range maxTracks - 1 {
+		c.Track(TrackSpec{}).Close(g.now(), Unheard{})
+	}
+	c.Track(TrackSpec{}).Take(&rtp.Received{Arrival: g.now(), Payload: []byte{1}})
+	p.talk(1)
+	list, _ := done(t, g, c)
+	opened := map[uint16]bool{}
+	for _, e := range list {
+		if e.Kind == journal.KindTrackOpened && !e.Repeat {
+			if opened[e.Track] {
+				t.Fatalf("track %d was opened twice", e.Track)
+			}
+			opened[e.Track] = true
+		}
+	}
+	if n := packets(list); len(opened) != maxTracks || n != 1 {
+		t.Errorf("%d tracks, %d packets", len(opened), n)
+	}
+}

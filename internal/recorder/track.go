@@ -29,7 +29,8 @@ type Track struct {
 	shut   shut
 }
 
-// Track opens a track. Tracks may come and go while the capture runs.
+// Track opens a track. Tracks may come and go while the capture runs; what the
+// 65537th is given is dropped.
 func (c *Capture) Track(s TrackSpec) *Track {
 	e := journal.Entry{
 		Kind: journal.KindTrackOpened,
@@ -38,19 +39,32 @@ func (c *Capture) Track(s TrackSpec) *Track {
 			Call: string(s.Call), Party: s.Party, Role: string(s.Role), Codecs: s.Codecs,
 		},
 	}
+	t, ok := c.add(s, e)
+	if !ok {
+		c.r.o.Logger.Error("party is not recorded: the journal has no number left for its track", "recording", c.spec.Recording, "call", s.Call)
+	}
+	return t
+}
+
+// add opens a track with its entry, or one that is closed when there is no number left.
+func (c *Capture) add(s TrackSpec, e journal.Entry) (_ *Track, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := &Track{c: c, number: c.tracks}
+	t := &Track{c: c, number: uint16(c.tracks)}
 	t.keys.learn(s.Codecs)
+	if c.tracks == maxTracks {
+		t.closed = true
+		return t, false
+	}
 	c.tracks++
 	if c.stopped || c.dead {
 		t.closed = true
-		return t
+		return t, true
 	}
 	e.Track = t.number
 	c.put(c.encode(e), true)
 	c.all = append(c.all, t)
-	return t
+	return t, true
 }
 
 // Take copies a packet into the filling block. It does not block, does not keep
