@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"tapedeck/internal/journal"
 	"tapedeck/internal/pcapng"
@@ -22,6 +23,7 @@ const (
 	firstMediaPort = 20000 // of track 0; even for RTP, the odd one above for RTCP
 	sipPort        = 5060
 	lastOfPorts    = 20000 // tracks that have ports of their own; then they come again
+	maxSaid        = 1000  // comments on one packet: Wireshark refuses blocks over 16 MiB
 )
 
 // capture turns the entries of a journal into packets.
@@ -30,8 +32,10 @@ type capture struct {
 	out     *pcapng.Writer
 	streams map[uint16]int // interface by track
 	opened  map[uint16]journal.Detail
-	said    []string // control entries that go with the next packet
-	count   int64    // RTP packets written
+	told    map[uint16]time.Duration // when what was described last of a track was so
+	said    []string                 // control entries that go with the next packet
+	unsaid  int                      // those beyond maxSaid
+	count   int64                    // RTP packets written
 	buf     []byte
 }
 
@@ -88,7 +92,7 @@ func convert(ctx context.Context, w io.Writer, j *journal.Reader) (count int64, 
 	if err != nil {
 		return 0, nil, err
 	}
-	c := &capture{header: h, out: out, streams: map[uint16]int{}, opened: map[uint16]journal.Detail{}}
+	c := &capture{header: h, out: out, streams: map[uint16]int{}, opened: map[uint16]journal.Detail{}, told: map[uint16]time.Duration{}}
 	var e journal.Entry
 	for n := 0; ; n++ {
 		if n%1024 == 0 {
@@ -112,7 +116,7 @@ func convert(ctx context.Context, w io.Writer, j *journal.Reader) (count int64, 
 			if damage == nil {
 				damage = bad
 			}
-			c.said = append(c.said, bad.Error())
+			c.say(bad.Error())
 		default:
 			return c.count, damage, err
 		}
@@ -127,12 +131,13 @@ func (c *capture) entry(e *journal.Entry) error {
 	case journal.KindSenderReport:
 		return c.packet(e, mediaPort(e.Track)+1, c.rtcp(&e.Report))
 	case journal.KindDigit:
-		c.said = append(c.said, fmt.Sprintf("track %d: key %q, pressed for %s", e.Track, e.Digit.Key, e.Digit.Length))
+		c.say(fmt.Sprintf("track %d: key %q, pressed for %s", e.Track, e.Digit.Key, e.Digit.Length))
 		return nil
 	}
 	_, known := c.opened[e.Track]
 	switch {
-	case e.Kind == journal.KindTrackOpened && !known, e.Kind == journal.KindTrackChanged && !e.Repeat:
+	case e.Kind == journal.KindTrackOpened && !known, e.Kind == journal.KindTrackChanged && (!e.Repeat || e.At > c.told[e.Track]):
+		// A repeated entry is news when the block with the first one was lost.
 		return c.describe(e)
 	case e.Repeat:
 		return nil
@@ -141,7 +146,7 @@ func (c *capture) entry(e *journal.Entry) error {
 	if err != nil {
 		return err
 	}
-	c.said = append(c.said, fmt.Sprintf("%s %s", e.Kind, journal.Visible(detail)))
+	c.say(fmt.Sprintf("%s %s", e.Kind, journal.Visible(detail)))
 	return nil
 }
 
@@ -151,9 +156,26 @@ func (c *capture) packet(e *journal.Entry, port uint16, payload []byte) error {
 	if err != nil {
 		return err
 	}
+	return c.out.Packet(stream, c.header.Wall.Add(e.At), netip.AddrPortFrom(partyAddr(e.Track), port), netip.AddrPortFrom(us(), port), payload, c.comments()...)
+}
+
+// say keeps a comment for the next packet.
+func (c *capture) say(text string) {
+	if len(c.said) >= maxSaid {
+		c.unsaid++
+		return
+	}
+	c.said = append(c.said, text)
+}
+
+// comments takes what there is to say of the next packet.
+func (c *capture) comments() []string {
 	said := c.said
-	c.said = nil
-	return c.out.Packet(stream, c.header.Wall.Add(e.At), netip.AddrPortFrom(partyAddr(e.Track), port), netip.AddrPortFrom(us(), port), payload, said...)
+	if c.unsaid > 0 {
+		said = append(said, fmt.Sprintf("and %d more entries", c.unsaid))
+	}
+	c.said, c.unsaid = nil, 0
+	return said
 }
 
 // stream is the interface of a track, which names its party.
@@ -205,7 +227,7 @@ func (c *capture) describe(e *journal.Entry) error {
 	if known, ok := c.opened[e.Track]; ok {
 		d.Call, d.Party, d.Role = known.Call, known.Party, known.Role
 	}
-	c.opened[e.Track] = d
+	c.opened[e.Track], c.told[e.Track] = d, max(e.At, c.told[e.Track])
 	from, to := partyAddr(e.Track), us()
 	body := sessionDescription(from, mediaPort(e.Track), d.Codecs)
 	answer := sessionDescription(to, mediaPort(e.Track), d.Codecs)
@@ -217,10 +239,9 @@ func (c *capture) describe(e *journal.Entry) error {
 	a, b := netip.AddrPortFrom(from, sipPort), netip.AddrPortFrom(to, sipPort)
 	head := fmt.Sprintf("Via: SIP/2.0/UDP %s:%d;branch=z9hG4bK%d.%d\r\nFrom: <sip:track%d@%s>;tag=%d\r\nTo: <sip:recorder@%s>%%s\r\nCall-ID: %s.%d\r\nCSeq: %d INVITE\r\nContact: <sip:%s>\r\nContent-Type: application/sdp\r\nContent-Length: %%d\r\n\r\n%%s",
 		from, sipPort, e.Track, e.At, e.Track, from, uint32(e.Track)+1, to, clean(c.header.Recording), e.Track, int64(e.At)/1e6%1e9+1, from)
-	if err := c.out.Packet(stream, at, a, b, fmt.Appendf(nil, "INVITE sip:recorder@%s SIP/2.0\r\nMax-Forwards: 70\r\n"+head, to, "", len(body), body), c.said...); err != nil {
+	if err := c.out.Packet(stream, at, a, b, fmt.Appendf(nil, "INVITE sip:recorder@%s SIP/2.0\r\nMax-Forwards: 70\r\n"+head, to, "", len(body), body), c.comments()...); err != nil {
 		return err
 	}
-	c.said = nil
 	return c.out.Packet(stream, at, b, a, fmt.Appendf(nil, "SIP/2.0 200 OK\r\n"+head, ";tag=1", len(answer), answer))
 }
 

@@ -196,3 +196,49 @@ func TestCaptureOfBadInput(t *testing.T) {
 		t.Errorf("%v, files left: %v", err, left)
 	}
 }
+
+// What codecs mean is known by a repeated entry when the first one was lost; so many
+// entries that no packet was between do not make a block that nobody reads; and what
+// a party calls itself does nothing to who reads it.
+func TestCaptureOfOddJournals(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "odd.journal")
+	wall := time.Unix(1_700_000_000, 0).UTC()
+	w, err := journal.Create(path, journal.Header{Recording: "r\r\nTo: x", Call: "A", SampleRate: 8000, Wall: wall}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	note := func(e error) { err = errors.Join(err, e) }
+	note(w.Control(journal.Entry{Kind: journal.KindTrackOpened, Detail: journal.Detail{Call: "A", Party: "p\u009b2J"}}))
+	changed := journal.Entry{Kind: journal.KindTrackChanged, Repeat: true, At: time.Millisecond, Detail: journal.Detail{Codecs: []journal.Codec{{PT: 111, Name: "opus", ClockRate: 48000, Channels: 2}}}}
+	note(w.Control(changed))
+	note(w.Control(changed))
+	for i := range 6000 {
+		note(w.Control(journal.Entry{Kind: journal.KindHeld, At: time.Duration(i), Detail: journal.Detail{Call: strings.Repeat("x", 3500)}}))
+	}
+	for i := range 3 {
+		note(w.Packet(time.Second, 0, &journal.Packet{Seq: uint16(i), Time: uint32(960 * i), SSRC: 0x2222, PT: 111, Payload: []byte{0xf8, 0xff, 0xfe}}))
+	}
+	if note(w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "odd.pcapng")
+	if err := (&journalInspectCmd{File: path, Pcapng: to}).Run(t.Context(), &bytes.Buffer{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(strings.Fields(tshark(t, "-r", to, "-q", "-z", "rtp,streams")), " "); !strings.Contains(got, "0x00002222 opus 3 ") {
+		t.Errorf("tshark reads %s", got)
+	}
+	if got := strings.Count(tshark(t, "-r", to, "-Y", "sip"), "\n") + 1; got != 4 {
+		t.Errorf("%d SIP messages, want those of two offers", got)
+	}
+	raw, err := os.ReadFile(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(raw, []byte("\u009b")) || bytes.Contains(raw, []byte("\nTo: x.")) {
+		t.Error("control characters are in the capture")
+	}
+	if !bytes.Contains(raw, []byte("and 5000 more entries")) {
+		t.Error("entries are missing without a word")
+	}
+}

@@ -279,9 +279,8 @@ func TestLatePacketsOfAPauseStayOut(t *testing.T) {
 	p.track.Take(late)
 	p.talk(2)
 	g.pass(lateness)
-	p.talk(2)
 	p.seq -= 100 // the sender counts anew: no late packets any more
-	p.talk(2)
+	p.talk(4)
 	list, _ := done(t, g, c)
 	if n := packets(list); n != 5+2+2+2 {
 		t.Errorf("%d packets", n)

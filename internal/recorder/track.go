@@ -116,11 +116,13 @@ func (t *Track) admit(p *rtp.Received, packet *journal.Packet) bool {
 		return false
 	}
 	if t.shut.any {
+		// First the time: a source that was forgotten meanwhile counts from its
+		// beginning, and would be late for ever.
 		switch {
-		case t.shut.late(p, event, t.keys.rates[p.PT&127], c.since-resumeGuard):
-			return false
 		case p.Arrival-c.since > lateness:
 			t.shut = shut{}
+		case t.shut.late(p, event, t.keys.rates[p.PT&127], c.since-resumeGuard):
+			return false
 		}
 	}
 	if event {
