@@ -202,7 +202,7 @@ func TestHostilePackets(t *testing.T) {
 					}
 					switch draw(12) {
 					case 0:
-						s.time += uint32(draw(1 << 31))
+						s.time += uint32(draw(1<<16)) << 15
 					case 1:
 						s.seq += uint16(draw(1 << 16))
 					case 2:

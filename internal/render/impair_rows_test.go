@@ -238,7 +238,7 @@ func jumpRows() []impairment {
 			once(func(p *phone) { p.jump(p.rnd.Uint32(), uint16(p.rnd.Uint32())) })(c, end)
 		}},
 		{name: "sequence numbers and RTP time wrap", do: talk(func(_ *call, p *phone) {
-			p.seq, p.time = uint16(65536-p.rnd.IntN(600)), uint32(1<<32-160*(600+p.rnd.IntN(600)))
+			p.seq, p.time = uint16(65536-p.rnd.IntN(600)), -uint32(160*(600+p.rnd.IntN(600)))
 			p.net.jitter, p.net.loss = 40*ms, 0.05
 		})},
 		{name: "a new SSRC", offset: frame, do: once((*phone).renew)},
