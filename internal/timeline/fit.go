@@ -31,6 +31,8 @@ const (
 	// lastingly is how long the middle of a run may be above its line: a congested
 	// network comes back sooner.
 	lastingly = 2 * time.Minute
+	// briefly is how many points may be, with a pause among them that is longer.
+	briefly = 16
 	// maxSplits bounds how often the pieces of a run are split again.
 	maxSplits = 16
 	// curveBlock is how many points are taken together to see a line that bends.

@@ -134,3 +134,27 @@ func TestReportsFindAStallThatHidesItsPackets(t *testing.T) {
 		}
 	}
 }
+
+// A network that is congested at the end of one talk spurt and at the beginning of
+// the next, minutes later, was not congested all the time between: the delay is no
+// step of the sender's clock.
+func TestCongestionOnBothSidesOfAPauseIsNoStep(t *testing.T) {
+	const talk, pause, spurts = 1500, 13500, 12 // packets: half a minute every five
+	packets := (&wire{ssrc: 1, ppm: 300, jitter: 5 * time.Millisecond, seed: 3}).speak(spurts * (talk + pause))
+	var said []sent
+	for i, p := range packets {
+		spurt, n := i/(talk+pause), i%(talk+pause)
+		if n >= talk {
+			continue
+		}
+		if spurt == 6 && n >= talk-400 || spurt == 7 && n < 60 {
+			p.Arrival += 50 * time.Millisecond
+		}
+		p.Seq = uint16(len(said))
+		said = append(said, p)
+	}
+	m, _, got, at := place(said)
+	if off := offsets(got, at); len(off) != len(said) || worst(off) > 20*rate/1000 {
+		t.Errorf("%d of %d placed, at worst %d samples off; %+v", len(off), len(said), worst(off), m)
+	}
+}

@@ -105,7 +105,7 @@ func comesBack(pts []point, above []int64, i int, by int64) bool {
 	}
 	limit := low + abs(by)*3/10
 	for k := from; k >= 0 && k < len(pts); k += away {
-		if time.Duration(abs(pts[k].second-pts[from].second))*bucket > lastingly {
+		if !passing(&pts[from], &pts[k], int(abs(int64(k-from)))) {
 			return false
 		}
 		if pts[k].jumped {
@@ -116,6 +116,13 @@ func comesBack(pts []point, above []int64, i int, by int64) bool {
 		}
 	}
 	return false
+}
+
+// passing says whether what lasts from one point to another, so many points on, may
+// be a congestion. What the network did in a pause nobody heard, and congestion at
+// the end of a talk spurt and at the beginning of the next, minutes later, is two.
+func passing(a, b *point, points int) bool {
+	return time.Duration(abs(b.second-a.second))*bucket <= lastingly || points < briefly
 }
 
 // bend returns the middle when the points leave their line for long without a
@@ -131,7 +138,8 @@ func (f *fitter) bend(pts []point, above []int64) (int, mark) {
 		if since < 0 {
 			since = i
 		}
-		if lasts := time.Duration(pts[i+curveBlock-1].second-pts[since].second) * bucket; lasts >= lastingly {
+		last := i + curveBlock - 1
+		if !passing(&pts[since], &pts[last], last-since) {
 			return len(pts) / 2, pts[len(pts)/2].first
 		}
 	}
