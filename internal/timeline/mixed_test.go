@@ -158,3 +158,22 @@ func TestCongestionOnBothSidesOfAPauseIsNoStep(t *testing.T) {
 		t.Errorf("%d of %d placed, at worst %d samples off; %+v", len(off), len(said), worst(off), m)
 	}
 }
+
+// A queue that grows at the end of a call is no step: a few seconds do not tell it
+// from a sender that stood still, where the network's queue grows and shrinks.
+func TestCongestionAtTheEndIsNoStep(t *testing.T) {
+	packets := (&wire{ssrc: 1, jitter: time.Millisecond, seed: 3}).speak(64 * 50)
+	queue := []int{0, 31, 2, 12, 30, 0, 23, 44, 10, 2, 0, 24, 2, 0, 12, 0} // ms, by the second
+	for i := range packets {
+		p := &packets[i]
+		by := queue[i/50%len(queue)]
+		if last := i/50 - 60; last >= 0 {
+			by = []int{62, 61, 45, 49}[last]
+		}
+		p.Arrival += time.Duration(by) * time.Millisecond
+	}
+	m, _, got, at := place(packets)
+	if off := offsets(got, at); len(off) != len(packets) || worst(off) > 20*rate/1000 {
+		t.Errorf("%d of %d placed, at worst %d samples off; %+v", len(off), len(packets), worst(off), m)
+	}
+}

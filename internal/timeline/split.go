@@ -18,8 +18,8 @@ func noise(l, r *level, wide int64) int64 {
 	const sure = 12
 	jitter := max(l.mean, r.mean)
 	moves := max(l.moves, r.moves)
-	if min(l.points, r.points) < nearby/2 {
-		moves = max(3*moves, 2*wide) // what moves slowly does not show in few points
+	if min(l.points, r.points) <= nearby/2 {
+		moves = max(3*moves, 2*wide) // what moves slowly does not show in few points, as at the end of a run
 	}
 	return max(moves, sure*jitter/min(l.packets, r.packets))
 }
