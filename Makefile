@@ -54,8 +54,8 @@ kills: ## kill -9 of a recorder KILLS (1000) times, of the server KILLS_SERVER (
 faults: deps ## all fault runs, and what they counted as a table
 	scripts/faults
 
-impairments: ## SEEDS (50) simulated calls of every kind of bad network; writes the table in docs/recording.md
-	$(GO) test -run '^TestImpairments$$' -timeout 60m ./internal/render -impairments $${SEEDS:-50}
+impairments: ## SEEDS (50) simulated calls, from SEED (1) on, of every kind of bad network; writes the table in docs/recording.md
+	$(GO) test -run '^TestImpairments$$' -timeout 60m ./internal/render -impairments $${SEEDS:-50} -seed $${SEED:-1}
 
 cover: deps ## statement coverage of all packages by all tests
 	$(GO) test -timeout 20m -p 1 -coverpkg=./... -coverprofile=coverage.txt ./... | grep -v 'no test files'
