@@ -56,8 +56,8 @@ type Dialling struct {
 func (s *Stage) Dial(t testing.TB, p *callgen.Party, number string) *Dialling {
 	t.Helper()
 	d := &Dialling{ended: make(chan error, 1)}
-	ctx := t.Context()
-	go func() { d.ended <- p.Dial(ctx, "sip:"+number+"@"+s.SIP) }()
+	ctx, uri := t.Context(), "sip:"+number+"@"+s.SIP // a restart changes the address
+	go func() { d.ended <- p.Dial(ctx, uri) }()
 	return d
 }
 
