@@ -110,8 +110,11 @@ func Parse(b []byte) (Packet, error) {
 			err = fmt.Errorf("%w: two equal frames in %d bytes (R3)", ErrPacket, len(rest))
 		}
 	case 2: // two, the size of the first is told
+		var second []byte
 		p.Count = 2
-		first, _, err = cut(rest)
+		if first, second, err = cut(rest); err == nil && len(second) > maxFrameBytes {
+			err = fmt.Errorf("%w: a frame of %d bytes (R2)", ErrPacket, len(second))
+		}
 	default:
 		p.Count, first, err = several(rest)
 	}
