@@ -73,6 +73,7 @@ func formats() []Package {
 		{Path: "flac", Floor: Formats, Does: "FLAC files: lossless and small"},
 		{Path: "mp3", Floor: Formats, Imports: []string{"native"}, Does: "MP3 files by libmp3lame"},
 		{Path: "ogg", Floor: Formats, Does: "Ogg files of Opus packets"},
+		{Path: "flow", Floor: Formats, Imports: []string{"voice"}, Does: "which command of a call flow comes next"},
 		{Path: "receipt", Floor: Formats, Does: "signed receipts: the signature in the bytes, and its proof"},
 	}
 }
@@ -104,7 +105,7 @@ func engines() []Package {
 
 func call() []Package {
 	return []Package{
-		{Path: "session", Floor: TheCall, Imports: []string{"voice", "sdp", "codec", "media", "sip", "recorder", "store"}, Does: "one goroutine per call session: the only place where call state changes"},
+		{Path: "session", Floor: TheCall, Imports: []string{"voice", "flow", "sdp", "codec", "media", "sip", "recorder", "store"}, Does: "one goroutine per call session: the only place where call state changes"},
 	}
 }
 

@@ -206,6 +206,8 @@ func (s *session) execute(l *leg, id voice.CommandID, c voice.Command) {
 		if _, err = s.bridge(l, id, c); err == nil {
 			return
 		}
+	default:
+		err = notInState("The command %s cannot be given to a call here", c.Kind())
 	}
 	if err != nil {
 		s.log.Warn("command failed", "call", l.call.ID, "command", c.Kind(), "error", err)

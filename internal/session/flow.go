@@ -1,6 +1,9 @@
 package session
 
-import "tapedeck/internal/voice"
+import (
+	"tapedeck/internal/flow"
+	"tapedeck/internal/voice"
+)
 
 // flowRun is a call flow on its way.
 type flowRun struct {
@@ -59,7 +62,7 @@ func (s *session) advance(l *leg) {
 		}
 		step, id := f.steps[f.next], f.ids[f.next]
 		f.next++
-		if !holds(step.Conditions) {
+		if !flow.Holds(step.Conditions, flow.Values{}) { // nothing is gathered from a caller yet
 			s.command(l, id, voice.CommandSkipped)
 			continue
 		}
@@ -128,16 +131,5 @@ func (s *session) resumeFlow(l *leg, id voice.CommandID) bool {
 	}
 	f.waiting = ""
 	s.advance(l)
-	return true
-}
-
-// holds reports whether a step's conditions let it run. Nothing is gathered
-// from a caller yet: of a value that was never gathered only "is not" holds.
-func holds(conditions []voice.Condition) bool {
-	for _, c := range conditions {
-		if c.Operator != "ne" && c.Operator != "!=" {
-			return false
-		}
-	}
 	return true
 }

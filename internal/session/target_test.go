@@ -78,14 +78,3 @@ func TestEndStatus(t *testing.T) {
 		})
 	}
 }
-
-func TestConditionsWithoutGather(t *testing.T) {
-	for operator, want := range map[string]bool{"eq": false, "==": false, "contains": false, "ne": true, "!=": true} {
-		if got := holds([]voice.Condition{{Variable: "keys", Operator: operator, Value: "2"}}); got != want {
-			t.Errorf("operator %s holds = %v, want %v", operator, got, want)
-		}
-	}
-	if !holds(nil) {
-		t.Error("a step without conditions must run")
-	}
-}

@@ -34,6 +34,8 @@ type callRow struct {
 	Tags            string `bun:"tags"`
 	Flow            string `bun:"flow"`
 	Commands        string `bun:"commands"`
+	AMD             string `bun:"amd"`
+	Request         string `bun:"request"`
 	CreatedAt       int64  `bun:"created_at"`
 	UpdatedAt       int64  `bun:"updated_at"`
 	RingingAt       int64  `bun:"ringing_at"`
@@ -54,7 +56,9 @@ type callTagRow struct {
 func callRowOf(c *voice.Call) (*callRow, error) {
 	tags, err1 := encode(c.Tags)
 	commands, err2 := encode(c.Commands)
-	if err := errors.Join(err1, err2); err != nil {
+	amd, err3 := encodeSome(c.AMD)
+	request, err4 := encodeSome(c.Order)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, fail("write call", err)
 	}
 	return &callRow{
@@ -64,6 +68,7 @@ func callRowOf(c *voice.Call) (*callRow, error) {
 		HangupCause: c.HangupCause, HangupSource: string(c.HangupSource), HangupSIPCode: c.HangupSIPCode,
 		UserAgent: text(c.UserAgent), RingTimeout: int64(c.RingTimeout), MaxDuration: int64(c.MaxDuration),
 		NotificationURL: text(c.NotificationURL), Tags: tags, Flow: string(c.FlowID), Commands: commands,
+		AMD: amd, Request: request,
 		CreatedAt: micros(c.CreatedAt), UpdatedAt: micros(c.UpdatedAt), RingingAt: micros(c.RingingAt),
 		AnsweredAt: micros(c.AnsweredAt), EndedAt: micros(c.EndedAt), ScheduledFor: micros(c.ScheduledFor),
 	}, nil
@@ -81,7 +86,7 @@ func (r *callRow) noun() (voice.Call, error) {
 		CreatedAt: timeOf(r.CreatedAt), UpdatedAt: timeOf(r.UpdatedAt), RingingAt: timeOf(r.RingingAt),
 		AnsweredAt: timeOf(r.AnsweredAt), EndedAt: timeOf(r.EndedAt), ScheduledFor: timeOf(r.ScheduledFor),
 	}
-	err := errors.Join(decode(r.Tags, &c.Tags), decode(r.Commands, &c.Commands))
+	err := errors.Join(decode(r.Tags, &c.Tags), decode(r.Commands, &c.Commands), decode(r.AMD, &c.AMD), decode(r.Request, &c.Order))
 	return c, fail("read call "+r.ID, err)
 }
 
@@ -99,16 +104,21 @@ func callsOf(rows []callRow) ([]voice.Call, error) {
 // PutCall writes a call, new or known. What says which call it is (workspace,
 // channel, parent, parties, direction, type, tags, creation time) is kept from
 // the first time; all else is replaced. A call of another workspace is not
-// touched: then it is voice.NotFound.
+// touched: then it is voice.NotFound. A status that the call did not have before,
+// and the result of its answering-machine detection, are told as events.
 func (t *Tx) PutCall(c voice.Call) error {
 	r, err := callRowOf(&c)
+	if err != nil {
+		return err
+	}
+	old, err := t.stateOfCall(r.ID)
 	if err != nil {
 		return err
 	}
 	q := t.db.NewInsert().Model(r).On("CONFLICT (id) DO UPDATE")
 	for _, column := range []string{
 		"status", "reason", "hangup_cause", "hangup_source", "hangup_sip_code", "user_agent",
-		"ring_timeout", "max_duration", "notification_url", "flow", "commands",
+		"ring_timeout", "max_duration", "notification_url", "flow", "commands", "amd", "request",
 		"updated_at", "ringing_at", "answered_at", "ended_at", "scheduled_for",
 	} {
 		q = q.Set("? = EXCLUDED.?", bun.Ident(column), bun.Ident(column))
@@ -117,14 +127,31 @@ func (t *Tx) PutCall(c voice.Call) error {
 	if err := changed("call", res, err); err != nil {
 		return err
 	}
-	if len(c.Tags) == 0 {
+	if err := t.putTags(r.ID, c.Tags); err != nil {
+		return err
+	}
+	return t.tellOfCall(c, voice.CallStatus(old.Status), old.AMD == "" && c.AMD != nil)
+}
+
+// stateOfCall is what a call's events follow from, as it is stored now.
+func (t *Tx) stateOfCall(id string) (callRow, error) {
+	var found []callRow
+	err := t.db.NewSelect().Model(&found).Column("status", "amd").Where("id = ?", id).Scan(t.ctx)
+	if err != nil || len(found) == 0 {
+		return callRow{}, fail("read status of call", err)
+	}
+	return found[0], nil
+}
+
+func (t *Tx) putTags(call string, list []string) error {
+	if len(list) == 0 {
 		return nil
 	}
-	tags := make([]callTagRow, len(c.Tags))
-	for i, tag := range c.Tags {
-		tags[i] = callTagRow{Tag: text(tag), Call: r.ID}
+	tags := make([]callTagRow, len(list))
+	for i, tag := range list {
+		tags[i] = callTagRow{Tag: text(tag), Call: call}
 	}
-	_, err = t.db.NewInsert().Model(&tags).On("CONFLICT DO NOTHING").Exec(t.ctx)
+	_, err := t.db.NewInsert().Model(&tags).On("CONFLICT DO NOTHING").Exec(t.ctx)
 	return fail("write tags of call", err)
 }
 
@@ -201,6 +228,20 @@ func created(q *bun.SelectQuery, from, until time.Time) *bun.SelectQuery {
 		q = q.Where("created_at <= ?", micros(until))
 	}
 	return q
+}
+
+// ScheduledCalls returns the calls of all workspaces that wait for their time,
+// oldest first.
+func (t *Tx) ScheduledCalls() ([]voice.Call, error) {
+	var rows []callRow
+	// As in UnfinishedCalls, so that the index serves.
+	err := t.db.NewSelect().Model(&rows).
+		Where("status IN ('scheduled', 'accepted', 'starting', 'ringing', 'ongoing')").Where("status = 'scheduled'").
+		OrderExpr("created_at, id").Scan(t.ctx)
+	if err != nil {
+		return nil, fail("read scheduled calls", err)
+	}
+	return callsOf(rows)
 }
 
 // UnfinishedCalls returns the calls of all workspaces that have not ended,

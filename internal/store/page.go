@@ -59,6 +59,11 @@ const (
 	listCalls      byte = 'c'
 	listRecordings byte = 'r'
 	listRenders    byte = 'a'
+
+	listTranscriptions byte = 't'
+	listMedia          byte = 'm'
+	listSubscriptions  byte = 's'
+	listDeliveries     byte = 'd'
 )
 
 // row is what can be paged.

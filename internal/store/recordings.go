@@ -32,10 +32,14 @@ type recordingRow struct {
 	Receipt   string `bun:"receipt"`
 	Size      int64  `bun:"size"`
 	SHA256    string `bun:"sha256"`
-	CreatedAt int64  `bun:"created_at"`
-	UpdatedAt int64  `bun:"updated_at"`
-	StartedAt int64  `bun:"started_at"`
-	EndedAt   int64  `bun:"ended_at"`
+
+	Transcribe  string `bun:"transcribe"`
+	Transcribed bool   `bun:"transcribed"`
+
+	CreatedAt int64 `bun:"created_at"`
+	UpdatedAt int64 `bun:"updated_at"`
+	StartedAt int64 `bun:"started_at"`
+	EndedAt   int64 `bun:"ended_at"`
 }
 
 func (r recordingRow) place() place { return place{r.CreatedAt, r.ID} }
@@ -51,7 +55,7 @@ func recordingRowOf(r *voice.Recording) (*recordingRow, error) {
 		EndCause: string(r.EndCause), Problem: text(r.Problem), Direction: string(r.Direction),
 		From: text(r.From), FromKey: number(r.From), To: text(r.To), ToKey: number(r.To),
 		Duration: int64(r.Duration), Channels: channels, File: r.File, Receipt: r.Receipt,
-		Size: r.Size, SHA256: r.SHA256,
+		Size: r.Size, SHA256: r.SHA256, Transcribe: r.Transcribe, Transcribed: r.Transcribed,
 		CreatedAt: micros(r.CreatedAt), UpdatedAt: micros(r.UpdatedAt),
 		StartedAt: micros(r.StartedAt), EndedAt: micros(r.EndedAt),
 	}, nil
@@ -66,6 +70,7 @@ func (r *recordingRow) noun() (voice.Recording, error) {
 		EndCause: voice.EndCause(r.EndCause), Problem: r.Problem, Direction: voice.Direction(r.Direction),
 		From: r.From, To: r.To, Duration: time.Duration(r.Duration),
 		File: r.File, Receipt: r.Receipt, Size: r.Size, SHA256: r.SHA256,
+		Transcribe: r.Transcribe, Transcribed: r.Transcribed,
 		CreatedAt: timeOf(r.CreatedAt), UpdatedAt: timeOf(r.UpdatedAt),
 		StartedAt: timeOf(r.StartedAt), EndedAt: timeOf(r.EndedAt),
 	}
@@ -84,11 +89,17 @@ func recordingsOf(rows []recordingRow) ([]voice.Recording, error) {
 }
 
 // PutRecording writes a recording, new or known. What says which recording it
-// is (workspace, channel, call, origin, direction, parties, creation time) is
-// kept from the first time; all else is replaced. A recording of another
+// is (workspace, channel, call, origin, direction, parties, whether it is to be
+// transcribed, creation time) is kept from the first time; all else is replaced,
+// but whether there is a transcription: that is PutTranscription's. A change of
+// the status is told as an event. A recording of another
 // workspace is not touched: then it is voice.NotFound.
 func (t *Tx) PutRecording(r voice.Recording) error {
 	in, err := recordingRowOf(&r)
+	if err != nil {
+		return err
+	}
+	old, err := t.before("recordings", in.ID)
 	if err != nil {
 		return err
 	}
@@ -100,7 +111,10 @@ func (t *Tx) PutRecording(r voice.Recording) error {
 		q = q.Set("? = EXCLUDED.?", bun.Ident(column), bun.Ident(column))
 	}
 	res, err := q.Where("recording_row.workspace = EXCLUDED.workspace").Exec(t.ctx)
-	return changed("recording", res, err)
+	if err := changed("recording", res, err); err != nil {
+		return err
+	}
+	return t.tellOfRecording(r, voice.RecordingStatus(old))
 }
 
 // Recording returns a recording.

@@ -106,6 +106,14 @@ func encode(v any) (string, error) {
 	return string(b), err
 }
 
+// encodeSome is encode of what may be nil, which is the empty text.
+func encodeSome[T any](v *T) (string, error) {
+	if v == nil {
+		return "", nil
+	}
+	return encode(v)
+}
+
 func decode(s string, into any) error {
 	if s == "" || s == "null" {
 		return nil

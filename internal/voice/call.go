@@ -116,7 +116,10 @@ type Call struct {
 	Tags            []string
 
 	FlowID   FlowID          // the current call flow; empty = none
-	Commands []CommandResult // its commands with their states
+	Commands []CommandResult // its commands with their states, and those given beside it
+
+	AMD   *AMDResult // nil = not looked for, or not found yet
+	Order *CallOrder // of a call that is scheduled; nil once it is placed
 
 	CreatedAt, UpdatedAt           time.Time
 	RingingAt, AnsweredAt, EndedAt time.Time

@@ -46,7 +46,7 @@ func (c *Channel) Faults() map[string][]string {
 		}
 	}
 	say("inbound.ringTimeout", ringTimeoutFault(c.Inbound.RingTimeout))
-	flowFaults(c.Inbound.Flow, "inbound.callFlow", say)
+	flowFaults(c.Inbound.Flow, "inbound.callFlow", InboundKinds(), say)
 	for i, codec := range c.Codecs {
 		if !slices.Contains(Codecs(), codec) {
 			say(fmt.Sprintf("codecs.%d", i), "must be one of "+strings.Join(Codecs(), ", "))
@@ -56,37 +56,6 @@ func (c *Channel) Faults() map[string][]string {
 		return nil
 	}
 	return faults
-}
-
-func flowFaults(flow []FlowCommand, at string, say func(member, what string)) {
-	if len(flow) > MaxFlow {
-		say(at, fmt.Sprintf("must have %d commands at most", MaxFlow))
-	}
-	for i, step := range flow {
-		at := fmt.Sprintf("%s.%d.options", at, i)
-		switch c := step.Command.(type) {
-		case *Bridge:
-			if c.To == "" {
-				say(at+".to", "is required")
-			}
-			say(at+".ringTimeout", ringTimeoutFault(c.RingTimeout))
-			if c.MaxDuration < 0 {
-				say(at+".maxDuration", "must be at least 1")
-			}
-			if c.RecordStart != "" && c.RecordStart != RecordFromAnswer && c.RecordStart != RecordFromRinging {
-				say(at+".recordStart", fmt.Sprintf("must be %s or %s", RecordFromAnswer, RecordFromRinging))
-			}
-			flowFaults(c.Flow, at+".callFlow", say)
-		case *Pause:
-			if c.Length < 1 {
-				say(at+".length", "must be at least 1")
-			}
-		case *Hangup:
-			if c.Cause != "" && c.Cause != CauseBusy && c.Cause != CauseRejected {
-				say(at+".cause", fmt.Sprintf("must be %s or %s", CauseBusy, CauseRejected))
-			}
-		}
-	}
 }
 
 func ringTimeoutFault(seconds int) string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // CommandKind is the name of a command, as the API writes it.
@@ -15,6 +16,10 @@ const (
 	KindAnswer     CommandKind = "answer"
 	KindRinging    CommandKind = "ringing"
 	KindHangup     CommandKind = "hangup"
+	KindPlayback   CommandKind = "playback"
+	KindSay        CommandKind = "say"
+	KindGather     CommandKind = "gather"
+	KindRecord     CommandKind = "record"
 	KindBridge     CommandKind = "bridge"
 	KindPause      CommandKind = "pause"
 	KindRecordCall CommandKind = "record-call"
@@ -32,8 +37,13 @@ const (
 	CommandSkipped   CommandStatus = "skipped"
 )
 
+// Terminal reports whether a command in this status has come to its end.
+func (s CommandStatus) Terminal() bool {
+	return s == CommandCompleted || s == CommandFailed || s == CommandSkipped
+}
+
 // Command is one instruction to a call. The set is closed: Answer, Ringing,
-// Hangup, Bridge, Pause, RecordCall.
+// Hangup, Playback, Say, Gather, Record, Bridge, Pause, RecordCall.
 type Command interface {
 	Kind() CommandKind
 	command()
@@ -83,8 +93,10 @@ type Bridge struct {
 	Record            bool          `json:"record,omitempty"`
 	RecordStart       RecordStart   `json:"recordStart,omitempty"`
 	RecordStereo      bool          `json:"recordStereo,omitempty"`
-	Flow              []FlowCommand `json:"callFlow,omitempty"`
+	RingTone          RingTone      `json:"ringTone,omitempty"` // what the near party hears until the far one answers
+	Flow              []FlowCommand `json:"callFlow,omitempty"` // of the far call
 	Notification      *Notification `json:"notification,omitempty"`
+	AMD               *AMDSettings  `json:"amdSettings,omitempty"`
 }
 
 // Notification names a URL that is told of a call's changes.
@@ -126,11 +138,38 @@ func (*Bridge) Kind() CommandKind { return KindBridge }
 // Kind returns KindRecordCall.
 func (*RecordCall) Kind() CommandKind { return KindRecordCall }
 
+// Variable is what a gather heard and a condition asks for.
+type Variable string
+
+// The variables of a call: the digits and the words of the last gather that
+// listened for them.
+const (
+	VariableKeys   Variable = "keys"
+	VariableSpeech Variable = "speech"
+)
+
+// Operator compares a variable with the value of a condition.
+type Operator string
+
+// The operators. Each of the first two has a second spelling.
+const (
+	OperatorEq       Operator = "eq"
+	OperatorNe       Operator = "ne"
+	OperatorEquals   Operator = "=="
+	OperatorNot      Operator = "!="
+	OperatorContains Operator = "contains"
+)
+
+// Operators lists every operator.
+func Operators() []Operator {
+	return []Operator{OperatorEq, OperatorNe, OperatorEquals, OperatorNot, OperatorContains}
+}
+
 // Condition guards a command of a call flow by what an earlier gather heard.
 type Condition struct {
-	Variable string `json:"variable"` // keys | speech
-	Operator string `json:"operator"` // eq | ne | == | != | contains
-	Value    string `json:"value"`
+	Variable Variable `json:"variable"`
+	Operator Operator `json:"operator"`
+	Value    string   `json:"value"`
 }
 
 // FlowCommand is one step of a call flow. In JSON it is
@@ -168,19 +207,8 @@ func (f *FlowCommand) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return err
 	}
-	var c Command
-	switch raw.Command {
-	case KindAnswer:
-		c = &Answer{}
-	case KindRinging:
-		c = &Ringing{}
-	case KindHangup:
-		c = &Hangup{}
-	case KindPause:
-		c = &Pause{}
-	case KindBridge:
-		c = &Bridge{}
-	default:
+	c := blank(raw.Command)
+	if c == nil {
 		return fmt.Errorf("command %q cannot stand in a call flow", raw.Command)
 	}
 	if len(raw.Options) > 0 && !bytes.Equal(raw.Options, []byte("null")) {
@@ -192,16 +220,56 @@ func (f *FlowCommand) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// blank is a command of the kind without options; nil for a kind that may not
+// stand in a call flow.
+func blank(kind CommandKind) Command {
+	switch kind {
+	case KindAnswer:
+		return &Answer{}
+	case KindRinging:
+		return &Ringing{}
+	case KindHangup:
+		return &Hangup{}
+	case KindPlayback:
+		return &Playback{}
+	case KindSay:
+		return &Say{}
+	case KindGather:
+		return &Gather{}
+	case KindRecord:
+		return &Record{}
+	case KindBridge:
+		return &Bridge{}
+	case KindPause:
+		return &Pause{}
+	}
+	return nil
+}
+
 // Expand returns the flow with {to} and {from} in its string options replaced
 // by the call's numbers. The flow itself is left as it is.
 func Expand(flow []FlowCommand, from, to string) []FlowCommand {
 	fill := strings.NewReplacer("{to}", to, "{from}", from).Replace
 	out := make([]FlowCommand, len(flow))
 	for i, step := range flow {
-		if b, ok := step.Command.(*Bridge); ok {
-			filled := *b
-			filled.To, filled.From = fill(b.To), fill(b.From)
-			filled.Flow = Expand(b.Flow, from, to)
+		switch c := step.Command.(type) {
+		case *Bridge:
+			filled := *c
+			filled.To, filled.From = fill(c.To), fill(c.From)
+			filled.Flow = Expand(c.Flow, from, to)
+			step.Command = &filled
+		case *Playback:
+			step.Command = c.filled(fill)
+		case *Say:
+			step.Command = c.filled(fill)
+		case *Gather:
+			filled := *c
+			if c.Playback != nil {
+				filled.Playback = c.Playback.filled(fill)
+			}
+			if c.Say != nil {
+				filled.Say = c.Say.filled(fill)
+			}
 			step.Command = &filled
 		}
 		out[i] = step
@@ -209,7 +277,7 @@ func Expand(flow []FlowCommand, from, to string) []FlowCommand {
 	return out
 }
 
-// CommandResult is an accepted command as the API shows it.
+// CommandResult is an accepted command with what became of it.
 type CommandResult struct {
 	ID         CommandID     `json:"id"`
 	Call       CallID        `json:"callId"`
@@ -217,4 +285,17 @@ type CommandResult struct {
 	Status     CommandStatus `json:"status"`
 	Kind       CommandKind   `json:"command"`
 	Conditions []Condition   `json:"conditions,omitempty"`
+
+	// Reason says why it failed or was skipped, in words; else it is empty.
+	Reason string `json:"reason,omitempty"`
+	// Keys and Speech are what a gather heard; nil = it did not listen for it, or
+	// has not ended. A gather that heard nothing has an empty one.
+	Keys   *string `json:"keys,omitempty"`
+	Speech *string `json:"speech,omitempty"`
+	// Recording is that of a record command, Bridged the call of a bridge.
+	Recording RecordingID `json:"recordingId,omitempty"`
+	Bridged   CallID      `json:"bridgedCallId,omitempty"`
+
+	StartedAt time.Time `json:"startedAt,omitzero"`
+	EndedAt   time.Time `json:"endedAt,omitzero"`
 }

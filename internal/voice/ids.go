@@ -17,6 +17,16 @@ type (
 	CommandID string
 	// FlowID names one accepted call flow.
 	FlowID string
+	// TranscriptionID names what was said in a recording.
+	TranscriptionID string
+	// MediaID names an uploaded audio file.
+	MediaID string
+	// EventID names one event; receivers know by it what they have had.
+	EventID string
+	// SubscriptionID names a webhook subscription.
+	SubscriptionID string
+	// DeliveryID names one event on its way to one receiver.
+	DeliveryID string
 	// KeyID names an access key; it is not the secret.
 	KeyID string
 )

@@ -192,6 +192,11 @@ type Recording struct {
 	Size    int64  // bytes of the WAV master
 	SHA256  string // hexadecimal, of the WAV master
 
+	// Transcribe is the locale in which a transcription is made as soon as the
+	// file is there; empty = none was asked for. Transcribed: there is one.
+	Transcribe  string
+	Transcribed bool
+
 	CreatedAt, UpdatedAt time.Time
 	StartedAt, EndedAt   time.Time
 }

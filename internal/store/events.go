@@ -1,0 +1,183 @@
+package store
+
+import (
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"tapedeck/internal/voice"
+)
+
+type eventRow struct {
+	bun.BaseModel `bun:"table:events"`
+
+	Seq       int64  `bun:"seq,pk,autoincrement"`
+	ID        string `bun:"id"`
+	Workspace string `bun:"workspace"`
+	Type      string `bun:"type"`
+	Channel   string `bun:"channel"`
+	Call      string `bun:"call"`
+	Status    string `bun:"status"`
+	NotifyURL string `bun:"notify_url"`
+	Subject   string `bun:"subject"`
+	At        int64  `bun:"at"`
+}
+
+func (r *eventRow) noun() (voice.Event, error) {
+	e := voice.Event{
+		Seq: r.Seq, ID: voice.EventID(r.ID), Workspace: voice.WorkspaceID(r.Workspace), Type: voice.EventType(r.Type),
+		Channel: voice.ChannelID(r.Channel), Call: voice.CallID(r.Call), Status: r.Status, NotifyURL: r.NotifyURL, At: timeOf(r.At),
+	}
+	return e, fail("read event "+r.ID, decode(r.Subject, &e.Subject))
+}
+
+// tell writes an event down. Whoever writes a fact need not think of it:
+// PutCall, PutRecording and PutTranscription tell of each change of a status in
+// the transaction that makes it. States that could not be stored one by one,
+// because the database took nothing for a while, are told as the last one.
+func (t *Tx) tell(e voice.Event) error {
+	subject, err := encode(e.Subject)
+	if err != nil {
+		return fail("write event", err)
+	}
+	_, err = t.db.NewInsert().Model(&eventRow{
+		ID: NewID(), Workspace: string(e.Workspace), Type: string(e.Type), Channel: string(e.Channel), Call: string(e.Call),
+		Status: e.Status, NotifyURL: text(e.NotifyURL), Subject: subject, At: micros(e.At),
+	}).Exec(t.ctx)
+	return fail("write event", err)
+}
+
+// before is the status that a row has now, empty when there is none.
+func (t *Tx) before(table, id string) (status string, err error) {
+	var found []string
+	err = t.db.NewSelect().Table(table).Column("status").Where("id = ?", id).Limit(1).Scan(t.ctx, &found)
+	if err != nil {
+		return "", fail("read status", err)
+	}
+	if len(found) > 0 {
+		status = found[0]
+	}
+	return status, nil
+}
+
+func (t *Tx) tellOfCall(c voice.Call, old voice.CallStatus, amd bool) error {
+	c.Order = nil
+	e := voice.Event{
+		Workspace: c.Workspace, Type: voice.CallEvent(c.Direction), Channel: c.Channel, Call: c.ID,
+		Status: string(c.Status), NotifyURL: c.NotificationURL, At: c.UpdatedAt, Subject: voice.Subject{Call: &c},
+	}
+	if old != c.Status {
+		if err := t.tell(e); err != nil {
+			return err
+		}
+	}
+	if !amd {
+		return nil
+	}
+	e.Type = voice.EventAMD
+	return t.tell(e)
+}
+
+func (t *Tx) tellOfRecording(r voice.Recording, old voice.RecordingStatus) error {
+	kind := voice.RecordingEventOf(old, r.Status, r.EndCause)
+	if kind == "" {
+		return nil
+	}
+	notify, err := t.notifyURL(r.Call)
+	if err != nil {
+		return err
+	}
+	return t.tell(voice.Event{
+		Workspace: r.Workspace, Type: kind, Channel: r.Channel, Call: r.Call,
+		Status: string(r.Status), NotifyURL: notify, At: r.UpdatedAt, Subject: voice.Subject{Recording: &r},
+	})
+}
+
+// notifyURL is where a call wants to be told of its events; empty = nowhere.
+func (t *Tx) notifyURL(id voice.CallID) (string, error) {
+	var found []string
+	err := t.db.NewSelect().Table("calls").Column("notification_url").Where("id = ?", string(id)).Limit(1).Scan(t.ctx, &found)
+	if err != nil || len(found) == 0 {
+		return "", fail("read notification URL", err)
+	}
+	return found[0], nil
+}
+
+// maxEvents is how many events are read at once.
+const maxEvents = 1000
+
+// Events returns events after one that was seen, the oldest first. A filter
+// without a workspace is for who delivers those of all of them.
+func (t *Tx) Events(f voice.EventFilter) ([]voice.Event, error) {
+	limit := f.Limit
+	if limit < 1 || limit > maxEvents {
+		limit = maxEvents
+	}
+	var rows []eventRow
+	q := t.db.NewSelect().Model(&rows).Where("seq > ?", f.After)
+	if f.Workspace != "" {
+		q = q.Where("workspace = ?", string(f.Workspace))
+	}
+	if len(f.Types) > 0 {
+		q = q.Where("type IN (?)", bun.List(f.Types))
+	}
+	if err := q.OrderExpr("seq").Limit(int64(limit)).Scan(t.ctx); err != nil {
+		return nil, fail("read events", err)
+	}
+	out := make([]voice.Event, len(rows))
+	for i := range rows {
+		var err error
+		if out[i], err = rows[i].noun(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Event returns one event of a workspace.
+func (t *Tx) Event(ws voice.WorkspaceID, id voice.EventID) (voice.Event, error) {
+	var r eventRow
+	err := t.db.NewSelect().Model(&r).Where("id = ? AND workspace = ?", string(id), string(ws)).Scan(t.ctx)
+	if err != nil {
+		return voice.Event{}, missing("event", err)
+	}
+	return r.noun()
+}
+
+// DeleteEvents forgets events that are older than a time, so many at the most,
+// but none that a reader has not read. It returns how many it forgot.
+func (t *Tx) DeleteEvents(before time.Time, limit int) (int, error) {
+	old := t.db.NewSelect().Model((*eventRow)(nil)).Column("seq").Where("at < ?", micros(before)).
+		Where("seq <= (SELECT COALESCE(MIN(seq), 9223372036854775807) FROM event_readers)").
+		OrderExpr("at").Limit(int64(limit))
+	res, err := t.db.NewDelete().Model((*eventRow)(nil)).Where("seq IN (?)", old).Exec(t.ctx)
+	if err != nil {
+		return 0, fail("delete events", err)
+	}
+	n, err := res.RowsAffected()
+	return int(n), fail("delete events", err)
+}
+
+type eventReaderRow struct {
+	bun.BaseModel `bun:"table:event_readers"`
+
+	Name string `bun:"name,pk"`
+	Seq  int64  `bun:"seq"`
+}
+
+// EventsRead is the last event that a reader has had; 0 for a new one.
+func (t *Tx) EventsRead(reader string) (int64, error) {
+	var found []int64
+	err := t.db.NewSelect().Model((*eventReaderRow)(nil)).Column("seq").Where("name = ?", reader).Scan(t.ctx, &found)
+	if err != nil || len(found) == 0 {
+		return 0, fail("read place among events", err)
+	}
+	return found[0], nil
+}
+
+// MarkEventsRead notes how far a reader has come.
+func (t *Tx) MarkEventsRead(reader string, seq int64) error {
+	_, err := t.db.NewInsert().Model(&eventReaderRow{Name: reader, Seq: seq}).
+		On("CONFLICT (name) DO UPDATE").Set("seq = EXCLUDED.seq").Exec(t.ctx)
+	return fail("write place among events", err)
+}

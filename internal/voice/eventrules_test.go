@@ -1,0 +1,101 @@
+package voice
+
+import "testing"
+
+// TestWants: of one key several values are alternatives, all keys must hold, and
+// nothing of another workspace is told.
+func TestWants(t *testing.T) {
+	event := Event{Workspace: "w", Type: EventInbound, Channel: "c", Status: "ringing"}
+	for _, tt := range []struct {
+		name    string
+		filters []SubscriptionFilter
+		want    bool
+	}{
+		{"no filter", nil, true},
+		{"its channel", []SubscriptionFilter{{FilterChannel, "c"}}, true},
+		{"another channel", []SubscriptionFilter{{FilterChannel, "d"}}, false},
+		{"one of the statuses", []SubscriptionFilter{{FilterStatus, "completed"}, {FilterStatus, "ringing"}}, true},
+		{"none of the statuses", []SubscriptionFilter{{FilterStatus, "completed"}, {FilterStatus, "busy"}}, false},
+		{"status and channel", []SubscriptionFilter{{FilterStatus, "ringing"}, {FilterChannel, "d"}}, false},
+		{"an unknown key", []SubscriptionFilter{{"tag", "x"}}, false},
+	} {
+		s := Subscription{Workspace: "w", Event: EventInbound, Status: SubscriptionActive, Filters: tt.filters}
+		if got := s.Wants(&event); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+	for _, s := range []Subscription{
+		{Workspace: "x", Event: EventInbound, Status: SubscriptionActive},
+		{Workspace: "w", Event: EventOutbound, Status: SubscriptionActive},
+		{Workspace: "w", Event: EventInbound},
+	} {
+		if s.Wants(&event) {
+			t.Errorf("%+v wants it", s)
+		}
+	}
+}
+
+// TestEventsOfRecordings: every step in a recording's life has its event.
+func TestEventsOfRecordings(t *testing.T) {
+	for _, tt := range []struct {
+		from, to RecordingStatus
+		cause    EndCause
+		want     EventType
+	}{
+		{"", RecordingAccepted, "", ""},
+		{RecordingAccepted, RecordingOngoing, "", EventRecordingStarted},
+		{"", RecordingOngoing, "", EventRecordingStarted},
+		{RecordingOngoing, RecordingPaused, "", EventRecordingPaused},
+		{RecordingPaused, RecordingOngoing, "", EventRecordingResumed},
+		{RecordingOngoing, RecordingOngoing, "", ""},
+		{RecordingOngoing, RecordingCompleted, EndStopped, EventRecordingCompleted},
+		{RecordingCompleted, RecordingAvailable, EndStopped, EventRecordingAvailable},
+		{RecordingAccepted, RecordingAbsent, EndNotAnswered, EventRecordingAbsent},
+		{RecordingAvailable, RecordingAbsent, EndDeleted, EventRecordingDeleted},
+		{RecordingCompleted, RecordingFailed, EndStorageFailed, EventRecordingFailed},
+	} {
+		if got := RecordingEventOf(tt.from, tt.to, tt.cause); got != tt.want {
+			t.Errorf("%s to %s: %q, want %q", tt.from, tt.to, got, tt.want)
+		}
+	}
+}
+
+// TestTranscriptionStates: the whole state machine of a transcription.
+func TestTranscriptionStates(t *testing.T) {
+	may := map[TranscriptionStatus][]TranscriptionStatus{
+		TranscriptionAccepted:  {TranscriptionOngoing, TranscriptionAbsent, TranscriptionFailed},
+		TranscriptionOngoing:   {TranscriptionAccepted, TranscriptionAvailable, TranscriptionAbsent, TranscriptionFailed},
+		TranscriptionAvailable: {TranscriptionAbsent},
+		TranscriptionFailed:    {TranscriptionAbsent},
+		TranscriptionAbsent:    nil,
+	}
+	for from, list := range may {
+		allowed := map[TranscriptionStatus]bool{}
+		for _, to := range list {
+			allowed[to] = true
+		}
+		for _, to := range TranscriptionStatuses() {
+			if got := to.MayFollow(from); got != allowed[to] {
+				t.Errorf("%s to %s: %v", from, to, got)
+			}
+		}
+	}
+}
+
+// TestLocales: no list holds a locale twice, and each holds the default.
+func TestLocales(t *testing.T) {
+	for name, list := range map[string][]string{
+		"gather": GatherLocales(), "record": RecordLocales(), "say": SayLocales(), "transcription": TranscriptionLocales(),
+	} {
+		seen := map[string]bool{}
+		for _, l := range list {
+			if seen[l] {
+				t.Errorf("%s has %s twice", name, l)
+			}
+			seen[l] = true
+		}
+		if !seen[DefaultLocale] {
+			t.Errorf("%s has no %s", name, DefaultLocale)
+		}
+	}
+}
