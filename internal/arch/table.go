@@ -98,6 +98,7 @@ func engines() []Package {
 		{Path: "render", Floor: Engines, Imports: []string{"voice", "audio", "timeline", "codec", "journal", "wav", "codec/opus", "flac", "mp3", "ogg"}, Does: "journal to plan to WAV and receipt"},
 		{Path: "archive", Floor: Engines, Imports: []string{"voice", "blob"}, Does: "finished recordings into the bucket and out of it"},
 		{Path: "auth", Floor: Engines, Imports: []string{"voice", "store"}, Does: "access keys: secret to principal"},
+		{Path: "speech", Floor: Engines, Imports: []string{"audio"}, Does: "text to speech and speech to text, by programs and services"},
 		{Path: "background", Floor: Engines, Does: "heavy work, bounded and at low priority"},
 		{Path: "jobs", Floor: Engines, Imports: []string{"store"}, Does: "work that must happen, kept in the database until done"},
 	}
@@ -105,7 +106,7 @@ func engines() []Package {
 
 func call() []Package {
 	return []Package{
-		{Path: "session", Floor: TheCall, Imports: []string{"voice", "flow", "sdp", "codec", "media", "sip", "recorder", "store"}, Does: "one goroutine per call session: the only place where call state changes"},
+		{Path: "session", Floor: TheCall, Imports: []string{"voice", "audio", "flow", "sdp", "codec", "media", "sip", "recorder", "store"}, Does: "one goroutine per call session: the only place where call state changes"},
 	}
 }
 

@@ -19,14 +19,17 @@ const (
 	CodeConflict             Code = "conflict"               // 409
 	CodeRenderFailed         Code = "render_failed"          // 409
 	CodeJournalGone          Code = "journal_gone"           // 410
+	CodeEventsGone           Code = "events_gone"            // 410
 	CodePreconditionFailed   Code = "precondition_failed"    // 412
 	CodeBodyTooLarge         Code = "body_too_large"         // 413
+	CodeUnsupportedMedia     Code = "unsupported_media"      // 415
 	CodeRangeNotSatisfiable  Code = "range_not_satisfiable"  // 416
 	CodeValidationFailed     Code = "validation_failed"      // 422
 	CodeIdempotencyKeyReused Code = "idempotency_key_reused" // 422
 	CodeTooManyRequests      Code = "too_many_requests"      // 429
 	CodeInternal             Code = "internal"               // 500
 	CodeFormatUnavailable    Code = "format_unavailable"     // 501
+	CodeSpeechUnavailable    Code = "speech_unavailable"     // 501
 	CodeNotReady             Code = "not_ready"              // 503
 	CodeUnavailable          Code = "unavailable"            // 503
 )
@@ -59,10 +62,14 @@ func (c Code) Status() int {
 		return 409
 	case CodeJournalGone:
 		return 410
+	case CodeEventsGone:
+		return 410
 	case CodePreconditionFailed:
 		return 412
 	case CodeBodyTooLarge:
 		return 413
+	case CodeUnsupportedMedia:
+		return 415
 	case CodeRangeNotSatisfiable:
 		return 416
 	case CodeValidationFailed:
@@ -74,6 +81,8 @@ func (c Code) Status() int {
 	case CodeInternal:
 		return 500
 	case CodeFormatUnavailable:
+		return 501
+	case CodeSpeechUnavailable:
 		return 501
 	case CodeNotReady:
 		return 503
@@ -98,14 +107,17 @@ func Codes() []Code {
 		CodeConflict,
 		CodeRenderFailed,
 		CodeJournalGone,
+		CodeEventsGone,
 		CodePreconditionFailed,
 		CodeBodyTooLarge,
+		CodeUnsupportedMedia,
 		CodeRangeNotSatisfiable,
 		CodeValidationFailed,
 		CodeIdempotencyKeyReused,
 		CodeTooManyRequests,
 		CodeInternal,
 		CodeFormatUnavailable,
+		CodeSpeechUnavailable,
 		CodeNotReady,
 		CodeUnavailable,
 	}

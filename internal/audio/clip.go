@@ -1,0 +1,36 @@
+package audio
+
+import (
+	"math"
+	"time"
+)
+
+// Clip is a stretch of audio with one channel: a prompt, or what somebody said.
+// It is not changed once it was handed on, so that many may read it.
+type Clip struct {
+	Rate    int // samples a second
+	Samples []int16
+}
+
+// Silence is a clip of so much silence.
+func Silence(rate int, d time.Duration) *Clip {
+	return &Clip{Rate: rate, Samples: make([]int16, int(math.Round(d.Seconds()*float64(rate))))}
+}
+
+// Duration is how long it lasts.
+func (c *Clip) Duration() time.Duration {
+	if c.Rate <= 0 {
+		return 0
+	}
+	return time.Duration(len(c.Samples)) * time.Second / time.Duration(c.Rate)
+}
+
+// At is the clip at another sample rate; itself when it has that rate.
+func (c *Clip) At(rate int) *Clip {
+	if rate == c.Rate || c.Rate <= 0 || rate <= 0 {
+		return c
+	}
+	r := NewResampler(c.Rate, rate)
+	samples := r.Process(nil, c.Samples)
+	return &Clip{Rate: rate, Samples: r.Flush(samples)}
+}
