@@ -240,8 +240,8 @@ func unbecoming(p Package, importPath string) string {
 		return "the lower floors return errors, they do not log"
 	case io && p.Floor <= Formats && p.Path != "config":
 		return "words and formats do no I/O: take an io.Reader or io.Writer"
-	case importPath == "net/http" && p.Floor < Edges && p.Path != "callgen":
-		return "HTTP ends at the edges"
+	case importPath == "net/http" && p.Floor < Edges && p.Path != "callgen" && p.Path != "fetch":
+		return "HTTP comes in at the edges and goes out by fetch"
 	case importPath == "database/sql" && p.Path != "store" && !strings.HasPrefix(p.Path, "store/"):
 		return "SQL lives in store"
 	case importPath == "testing" || importPath == "testing/synctest":

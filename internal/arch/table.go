@@ -84,6 +84,7 @@ func stores() []Package {
 		{Path: "sdp", Floor: Stores, Imports: []string{"codec"}, Does: "offer and answer, hold, codec choice"},
 		{Path: "store", Floor: Stores, Imports: []string{"voice", "store/sqlite"}, Does: "the database: one writer, group commit, queries by noun"},
 		{Path: "store/sqlite", Floor: Stores, Does: "the SQLite dialect: connections and migrations"},
+		{Path: "fetch", Floor: Stores, Does: "HTTP to others: to addresses that users name, and to no private one"},
 		{Path: "keys", Floor: Stores, Imports: []string{"receipt"}, Does: "the installation's receipt key"},
 		{Path: "blob", Floor: Stores, Does: "finished files: put, open, delete by key"},
 		{Path: "blob/fileblob", Floor: Stores, Imports: []string{"blob"}, Does: "the bucket in a local folder, with fsync"},
