@@ -60,7 +60,8 @@ func (s *session) bridge(near *leg, id voice.CommandID, spec *voice.Bridge) (*le
 			from: far, trigger: triggerOf(spec.RecordStart),
 		})
 	}
-	s.command(near, id, voice.CommandOngoing)
+	s.amend(near, id, func(c *voice.CommandResult) { c.Bridged = far.call.ID })
+	s.command(near, id, voice.CommandOngoing, "")
 	s.dial(far, to, near)
 	return far, nil
 }
@@ -103,6 +104,8 @@ func (s *session) connect(b *bridge) error {
 	if b.audio != nil || !b.near.open || !b.far.open {
 		return nil
 	}
+	s.quiet(b.near)
+	s.quiet(b.far)
 	for _, t := range s.takes {
 		t.add(b.near)
 		t.add(b.far)
@@ -123,6 +126,7 @@ func (s *session) connect(b *bridge) error {
 			t.capture.Joined(at, b.near.call.ID, b.far.call.ID)
 		}
 	}
+	s.next(b.near) // what waited in its line cannot be heard now, and says so
 	return nil
 }
 
@@ -151,11 +155,11 @@ func (s *session) endBridge(l *leg, e sip.Ended) {
 	s.disconnect(b)
 	b.near.bridge, b.far.bridge = nil, nil
 	if l == b.near {
-		s.command(l, b.command, bridgeStatus(b.far))
+		s.bridgeEnded(b, ended)
 		s.hangup(b.far, ending{source: l.call.HangupSource, code: 487, reason: "near call ended"})
 		return
 	}
-	s.command(b.near, b.command, bridgeStatus(l))
+	s.bridgeEnded(b, notReached(l))
 	if b.near.ended {
 		return
 	}
@@ -172,12 +176,22 @@ func (s *session) endBridge(l *leg, e sip.Ended) {
 	}
 }
 
-// bridgeStatus is how a bridge command ended: well, if the far party was reached.
-func bridgeStatus(far *leg) voice.CommandStatus {
-	if far.answered() {
-		return voice.CommandCompleted
+// bridgeEnded is how a bridge command ended: well, if the far party was reached,
+// else for this reason.
+func (s *session) bridgeEnded(b *bridge, reason string) {
+	if b.far.answered() {
+		s.command(b.near, b.command, voice.CommandCompleted, "")
+		return
 	}
-	return voice.CommandFailed
+	s.command(b.near, b.command, voice.CommandFailed, reason)
+}
+
+// notReached says why the far party was not reached.
+func notReached(far *leg) string {
+	if far.call.Reason == "" {
+		return "the far party was not reached"
+	}
+	return "the far party was not reached: " + far.call.Reason
 }
 
 // passedOn is the status that a caller is refused with because the far party

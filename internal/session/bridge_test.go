@@ -196,7 +196,7 @@ func TestNothingAfterHangup(t *testing.T) {
 	flow := []voice.FlowCommand{{Command: &voice.Hangup{}}, {Command: r.far("far")}}
 	r.within(c.ID, func(s *session, l *leg) {
 		s.startFlow(l, flow)
-		s.advance(l)
+		s.next(l)
 		if l.bridge != nil {
 			t.Error("a call that was hung up is bridged")
 		}

@@ -2,13 +2,16 @@ package session
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"tapedeck/internal/voice"
 )
 
-// Do runs one command on a live call: Answer, Ringing, Hangup or Pause. It
-// returns when the command was accepted, after every check that can be made at
-// once. Errors are *voice.Error: not_found, call_not_active, call_not_in_state.
+// Do runs one command on a live call, other than those that have a method of
+// their own. It returns when the command was accepted, after every check that can
+// be made at once; a command that makes a sound or listens waits for those before
+// it. Errors are *voice.Error: not_found, call_not_active, call_not_in_state.
 func (m *Manager) Do(ctx context.Context, id voice.CallID, c voice.Command) (voice.CommandResult, error) {
 	return ask(ctx, m, id, func(s *session, l *leg, reply func(voice.CommandResult, error)) {
 		if err := s.fits(l, c); err != nil {
@@ -17,6 +20,11 @@ func (m *Manager) Do(ctx context.Context, id voice.CallID, c voice.Command) (voi
 		}
 		result := s.accept(l, c, "", nil)
 		reply(result, nil)
+		if t := s.turnOf(l, result.ID, c); t != nil {
+			l.queue(t)
+			s.next(l)
+			return
+		}
 		s.execute(l, result.ID, c)
 	})
 }
@@ -46,7 +54,7 @@ func (m *Manager) Bridge(ctx context.Context, id voice.CallID, b *voice.Bridge) 
 		result := s.accept(l, b, "", nil)
 		far, err := s.bridge(l, result.ID, b)
 		if err != nil {
-			s.command(l, result.ID, voice.CommandFailed)
+			s.command(l, result.ID, voice.CommandFailed, reasonOf(err))
 			reply(bridged{}, err)
 			return
 		}
@@ -63,9 +71,10 @@ func (m *Manager) ReplaceFlow(ctx context.Context, id voice.CallID, flow []voice
 			reply(voice.Call{}, errCallEnded())
 			return
 		}
+		s.clear(l, replaced)
 		s.startFlow(l, flow)
 		reply(l.call, nil)
-		s.advance(l)
+		s.next(l)
 		if l.flow == nil && l.call.Direction == voice.Incoming {
 			s.awaitDecision(l) // nothing may be left that decides on the call
 		}
@@ -102,7 +111,8 @@ func (m *Manager) Record(ctx context.Context, id voice.CallID, r *voice.RecordCa
 				return
 			}
 			result := s.accept(l, r, "", nil)
-			s.command(l, result.ID, voice.CommandCompleted)
+			s.amend(l, result.ID, func(c *voice.CommandResult) { c.Recording = t.rec.ID })
+			s.command(l, result.ID, voice.CommandCompleted, "")
 			reply(recorded{result, t.rec.ID}, nil)
 		})
 	})
@@ -151,12 +161,21 @@ func (s *session) fits(l *leg, c voice.Command) error {
 		if !incoming && waiting {
 			return notInState("The call was not answered yet: it cannot be bridged")
 		}
+	case *voice.Pause:
+		return l.queues()
 	}
 	return nil
 }
 
 // accept writes the command down as accepted.
 func (s *session) accept(l *leg, c voice.Command, flow voice.FlowID, conditions []voice.Condition) voice.CommandResult {
+	result := s.note(l, c, flow, conditions)
+	s.save(l)
+	return result
+}
+
+// note is accept without storing it yet.
+func (s *session) note(l *leg, c voice.Command, flow voice.FlowID, conditions []voice.Condition) voice.CommandResult {
 	result := voice.CommandResult{
 		ID: voice.CommandID(s.newID()), Call: l.call.ID, Flow: flow,
 		Status: voice.CommandAccepted, Kind: c.Kind(), Conditions: conditions,
@@ -166,7 +185,6 @@ func (s *session) accept(l *leg, c voice.Command, flow voice.FlowID, conditions 
 		commands = commands[1:]
 	}
 	l.call.Commands = append(commands, result)
-	s.save(l)
 	return result
 }
 
@@ -174,21 +192,44 @@ func (s *session) accept(l *leg, c voice.Command, flow voice.FlowID, conditions 
 // for what the API asked beside it. An older one makes place.
 const maxCommands = 200
 
-// command moves a command of the leg to a status.
-func (s *session) command(l *leg, id voice.CommandID, status voice.CommandStatus) {
-	commands := append([]voice.CommandResult{}, l.call.Commands...)
-	for i := range commands {
-		if commands[i].ID == id && commands[i].Status != status {
-			commands[i].Status = status
-			l.call.Commands = commands
-			s.save(l)
+// Why a command did not come to its end, as it tells it.
+const (
+	ended    = "the call ended"
+	replaced = "another call flow took its place"
+)
+
+// command moves a command of the leg to a status, for a reason or none. One that
+// has come to its end stays there.
+func (s *session) command(l *leg, id voice.CommandID, status voice.CommandStatus, reason string) {
+	s.amend(l, id, func(c *voice.CommandResult) {
+		if c.Status.Terminal() {
 			return
 		}
-	}
+		now := time.Now().UTC()
+		c.Status, c.Reason = status, reason
+		if c.StartedAt.IsZero() && status != voice.CommandSkipped {
+			c.StartedAt = now
+		}
+		if status.Terminal() {
+			c.EndedAt = now
+		}
+	})
 }
 
-// execute runs a command that was found to fit. What it answers comes later,
-// as an event.
+// amend changes what is known of a command of the leg.
+func (s *session) amend(l *leg, id voice.CommandID, change func(*voice.CommandResult)) {
+	at := slices.IndexFunc(l.call.Commands, func(c voice.CommandResult) bool { return c.ID == id })
+	if at < 0 {
+		return // nobody asked for it by a command, or it made place for newer ones
+	}
+	commands := slices.Clone(l.call.Commands) // the snapshots have the others
+	change(&commands[at])
+	l.call.Commands = commands
+	s.save(l)
+}
+
+// execute runs a command that was found to fit and does not take the slot. What
+// it answers comes later, as an event.
 func (s *session) execute(l *leg, id voice.CommandID, c voice.Command) {
 	var err error
 	switch c := c.(type) {
@@ -198,23 +239,20 @@ func (s *session) execute(l *leg, id voice.CommandID, c voice.Command) {
 		err = s.ringing(l)
 	case *voice.Hangup:
 		s.hangup(l, ending{source: voice.HangupByAPI, code: refusal(c.Cause)})
-	case *voice.Pause:
-		s.clock.after(seconds(c.Length), func() { s.command(l, id, voice.CommandCompleted) })
-		s.command(l, id, voice.CommandOngoing)
-		return
-	case *voice.Bridge:
-		if _, err = s.bridge(l, id, c); err == nil {
-			return
-		}
 	default:
 		err = notInState("The command %s cannot be given to a call here", c.Kind())
 	}
 	if err != nil {
-		s.log.Warn("command failed", "call", l.call.ID, "command", c.Kind(), "error", err)
-		s.command(l, id, voice.CommandFailed)
+		s.failed(l, id, c, err)
 		return
 	}
-	s.command(l, id, voice.CommandCompleted)
+	s.command(l, id, voice.CommandCompleted, "")
+}
+
+// failed is the end of a command that could not be carried out.
+func (s *session) failed(l *leg, id voice.CommandID, c voice.Command, err error) {
+	s.log.Warn("command failed", "call", l.call.ID, "command", c.Kind(), "error", err)
+	s.command(l, id, voice.CommandFailed, reasonOf(err))
 }
 
 // refusal is the SIP status that turns away a call which was not answered.

@@ -12,98 +12,101 @@ type flowRun struct {
 	ids     []voice.CommandID
 	next    int             // the step that comes next
 	waiting voice.CommandID // the command that must end first; empty = none
-	alarm   *alarm          // of a pause
 }
 
-// startFlow gives the leg a call flow, in the place of the one it may have.
-// advance runs it.
+// startFlow gives the leg a call flow, in the place of the one it may have. next
+// runs it.
 func (s *session) startFlow(l *leg, steps []voice.FlowCommand) {
-	s.dropFlow(l)
+	s.dropFlow(l, replaced)
 	if len(steps) == 0 {
 		return
 	}
 	f := &flowRun{id: voice.FlowID(s.newID()), steps: steps}
 	l.flow, l.call.FlowID = f, f.id
 	for _, step := range steps {
-		f.ids = append(f.ids, s.accept(l, step.Command, f.id, step.Conditions).ID)
+		f.ids = append(f.ids, s.note(l, step.Command, f.id, step.Conditions).ID)
 	}
+	s.save(l)
 }
 
-// dropFlow gives up the leg's flow. What did not run is skipped.
-func (s *session) dropFlow(l *leg) {
+// dropFlow gives up the leg's flow. What did not run is skipped; what runs is in
+// the slot or is a bridge, and does not end by this.
+func (s *session) dropFlow(l *leg, reason string) {
 	f := l.flow
 	if f == nil {
 		return
 	}
 	l.flow = nil
-	s.clock.drop(f.alarm)
-	if f.alarm != nil {
-		s.command(l, f.waiting, voice.CommandFailed) // a pause that was cut short
-	}
 	for _, id := range f.ids[f.next:] {
-		s.command(l, id, voice.CommandSkipped)
+		s.command(l, id, voice.CommandSkipped, reason)
 	}
 }
 
-// advance runs the leg's flow until a command must be waited for. The flow of
-// an outgoing call begins when it is answered.
-func (s *session) advance(l *leg) {
+// advance takes the next step of the leg's flow. It reports false when there is
+// none now: the flow has ended, or must wait. The flow of an outgoing call begins
+// when it is answered.
+func (s *session) advance(l *leg) bool {
 	f := l.flow
-	if f == nil || (l.call.Direction == voice.Outgoing && !l.answered()) {
-		return
+	if f == nil || f.waiting != "" || (l.call.Direction == voice.Outgoing && !l.answered()) {
+		return false
 	}
-	for l.flow == f && f.waiting == "" && !l.ended && !l.end.decided {
-		if f.next == len(f.steps) {
-			l.flow = nil
-			if l.call.Direction == voice.Incoming {
-				s.awaitDecision(l)
-			}
-			return
-		}
-		step, id := f.steps[f.next], f.ids[f.next]
-		f.next++
-		if !flow.Holds(step.Conditions, flow.Values{}) { // nothing is gathered from a caller yet
-			s.command(l, id, voice.CommandSkipped)
-			continue
-		}
-		s.step(l, f, id, step.Command)
+	at, skipped := flow.Next(f.steps, f.next, l.heard)
+	for _, i := range skipped {
+		s.command(l, f.ids[i], voice.CommandSkipped, flow.Unmet(f.steps[i].Conditions, l.heard))
 	}
+	f.next = at
+	if at == len(f.steps) {
+		l.flow = nil
+		if l.call.Direction == voice.Incoming {
+			s.awaitDecision(l)
+		}
+		return false
+	}
+	f.next++
+	s.step(l, f, f.ids[at], f.steps[at].Command)
+	return true
 }
 
 // step runs one command of a flow. One that does not fit any more (an answer
 // to an answered call) has nothing to do and is completed.
 func (s *session) step(l *leg, f *flowRun, id voice.CommandID, c voice.Command) {
-	switch c := c.(type) {
-	case *voice.Pause:
-		f.waiting = id
-		s.command(l, id, voice.CommandOngoing)
-		f.alarm = s.clock.after(seconds(c.Length), func() {
-			f.alarm = nil
-			s.command(l, id, voice.CommandCompleted)
-			s.resumeFlow(l, id)
-		})
+	if t := s.turnOf(l, id, c); t != nil {
+		s.stepIn(l, f, t, c)
 		return
+	}
+	switch c := c.(type) {
 	case *voice.Answer, *voice.Ringing:
 		if s.fits(l, c) != nil {
-			s.command(l, id, voice.CommandCompleted)
+			s.command(l, id, voice.CommandCompleted, "")
 			return
 		}
 	case *voice.Bridge:
 		if err := s.fits(l, c); err != nil {
-			s.log.Warn("command failed", "call", l.call.ID, "command", c.Kind(), "error", err)
-			s.command(l, id, voice.CommandFailed)
+			s.failed(l, id, c, err)
 			return
 		}
 		f.waiting = id // before it runs: it may end at once
 		if _, err := s.bridge(l, id, c); err != nil {
 			f.waiting = ""
-			s.log.Warn("command failed", "call", l.call.ID, "command", c.Kind(), "error", err)
-			s.command(l, id, voice.CommandFailed)
+			s.failed(l, id, c, err)
 			s.refuseWithoutBridge(l, c, err)
 		}
 		return
 	}
 	s.execute(l, id, c)
+}
+
+// stepIn hands a step of a flow to the slot. What makes a sound or listens
+// answers an incoming call first.
+func (s *session) stepIn(l *leg, f *flowRun, t *turn, c voice.Command) {
+	if !t.silent && l.call.Direction == voice.Incoming {
+		if err := s.answer(l); err != nil {
+			s.failed(l, t.id, c, err)
+			return
+		}
+	}
+	f.waiting = t.id
+	l.queue(t)
 }
 
 // refuseWithoutBridge ends a call whose bridge could not even be tried, as it
@@ -130,6 +133,6 @@ func (s *session) resumeFlow(l *leg, id voice.CommandID) bool {
 		return false
 	}
 	f.waiting = ""
-	s.advance(l)
+	s.next(l)
 	return true
 }

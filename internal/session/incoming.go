@@ -66,7 +66,7 @@ func (s *session) incoming(l *leg, d *sip.Dialog) {
 	}
 	if flow := s.channel.Inbound.Flow; len(flow) > 0 {
 		s.startFlow(l, voice.Expand(flow, l.call.From, l.call.To))
-		s.advance(l)
+		s.next(l)
 		return
 	}
 	s.quietly("ring", l, s.ringing(l))
@@ -215,6 +215,9 @@ func (s *session) acceptAnswer(l *leg, body []byte) bool {
 		s.log.Warn("party's answer cannot be used", "call", l.call.ID, "error", err)
 		s.hangup(l, ending{source: voice.HangupByNone, code: 488, reason: err.Error()})
 		return false
+	}
+	if l.call.Direction == voice.Incoming {
+		s.next(l) // what needs audio has waited for it
 	}
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"tapedeck/internal/flow"
 	"tapedeck/internal/media"
 	"tapedeck/internal/recorder"
 	"tapedeck/internal/sdp"
@@ -30,8 +31,11 @@ type leg struct {
 
 	bridge *bridge
 	flow   *flowRun
-	ring   *alarm // ring timeout
-	limit  *alarm // longest duration
+	heard  flow.Values // by the gathers so far
+	slot   *turn       // the command that makes a sound or listens; nil = none
+	line   []*turn     // those that wait for it
+	ring   *alarm      // ring timeout
+	limit  *alarm      // longest duration
 
 	end   end
 	ended bool
@@ -195,7 +199,9 @@ func (s *session) onMedia(l *leg, e media.Event) {
 		s.m.metrics.faults.Inc()
 		s.log.Error("media of a call broke off, hanging up", "call", l.call.ID)
 		s.hangup(l, ending{source: voice.HangupByNone, code: 500, reason: "media failed"})
-	default: // digits and first packets are facts of the journal, not of the call
+	case media.Digit:
+		s.onKey(l, e.Digit)
+	default: // first packets are facts of the journal, not of the call
 	}
 }
 
@@ -225,7 +231,8 @@ func (s *session) finish(l *leg, e sip.Ended) {
 	l.ended = true
 	s.clock.drop(l.ring)
 	s.clock.drop(l.limit)
-	s.dropFlow(l)
+	s.clear(l, ended)
+	s.dropFlow(l, ended)
 
 	c := &l.call
 	c.HangupSource = l.hangupSource(e)

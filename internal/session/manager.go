@@ -26,6 +26,11 @@ type Options struct {
 	Recorder *recorder.Recorder
 	DB       *store.DB
 
+	// Sounds makes what calls are to hear, Ears understand what is said. Nil = the
+	// commands that need it fail and say so.
+	Sounds Sounds
+	Ears   Ears
+
 	// Now is the process's monotonic clock, the one that media and recorder use.
 	Now func() time.Duration
 	// Wake tells the job runner that a job was stored. Nil = nobody to tell.

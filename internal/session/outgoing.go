@@ -203,5 +203,5 @@ func (s *session) onAnswered(l *leg, e sip.Answered) {
 		return
 	}
 	s.begin(l, atAnswer)
-	s.advance(l)
+	s.next(l)
 }

@@ -110,6 +110,8 @@ func (s *session) giveUp(l *leg) {
 	}
 	s.clock.drop(l.ring)
 	s.clock.drop(l.limit)
+	s.survives(func() { s.clear(l, "internal error") })
+	s.survives(func() { s.dropFlow(l, "internal error") })
 	if l.answered() {
 		s.move(l, voice.CallCompleted)
 		return
