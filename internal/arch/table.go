@@ -74,6 +74,7 @@ func formats() []Package {
 		{Path: "mp3", Floor: Formats, Imports: []string{"native"}, Does: "MP3 files by libmp3lame"},
 		{Path: "ogg", Floor: Formats, Does: "Ogg files of Opus packets"},
 		{Path: "flow", Floor: Formats, Imports: []string{"voice"}, Does: "which command of a call flow comes next"},
+		{Path: "vad", Floor: Formats, Does: "speech or silence, frame by frame"},
 		{Path: "receipt", Floor: Formats, Does: "signed receipts: the signature in the bytes, and its proof"},
 	}
 }
