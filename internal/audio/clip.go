@@ -2,6 +2,8 @@ package audio
 
 import (
 	"math"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -10,6 +12,9 @@ import (
 type Clip struct {
 	Rate    int // samples a second
 	Samples []int16
+
+	mu     sync.Mutex
+	others []*Clip // this one at other rates, as they were asked for
 }
 
 // Silence is a clip of so much silence.
@@ -25,12 +30,20 @@ func (c *Clip) Duration() time.Duration {
 	return time.Duration(len(c.Samples)) * time.Second / time.Duration(c.Rate)
 }
 
-// At is the clip at another sample rate; itself when it has that rate.
+// At is the clip at another sample rate; itself when it has that rate. The work is
+// done once for a rate, and kept as long as the clip.
 func (c *Clip) At(rate int) *Clip {
 	if rate == c.Rate || c.Rate <= 0 || rate <= 0 {
 		return c
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.IndexFunc(c.others, func(o *Clip) bool { return o.Rate == rate }); i >= 0 {
+		return c.others[i]
+	}
 	r := NewResampler(c.Rate, rate)
 	samples := r.Process(nil, c.Samples)
-	return &Clip{Rate: rate, Samples: r.Flush(samples)}
+	o := &Clip{Rate: rate, Samples: r.Flush(samples)}
+	c.others = append(c.others, o)
+	return o
 }

@@ -62,6 +62,7 @@ func (br *Bridge) link(at time.Duration) error {
 	a.peer, a.bridge = b, br
 	b.peer, b.bridge = a, br
 	for _, l := range []*Leg{a, b} {
+		l.cutPlay(at)
 		l.out.Break()
 		l.route()
 		l.arrangeComfort(at)

@@ -22,13 +22,14 @@ type EventKind uint8
 const (
 	Started  EventKind = iota // the first packet came, or the first after TimedOut
 	TimedOut                  // nothing came for LegOptions.Timeout
-	Digit                     // the peer pressed a key (RFC 4733)
+	Digit                     // the peer pressed a key (RFC 4733, or in-band: HearKeys)
 	Failed                    // a fault of ours ended the leg's media; close it
+	Played                    // what Play or SendKeys began is over
 )
 
 // String names the kind for logs.
 func (k EventKind) String() string {
-	names := [...]string{"started", "timed out", "digit", "failed"}
+	names := [...]string{"started", "timed out", "digit", "failed", "played"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -38,7 +39,9 @@ func (k EventKind) String() string {
 // Event is what a leg tells session.
 type Event struct {
 	Kind  EventKind
-	Digit byte // '0'..'9', '*', '#', 'A'..'D'
+	Digit byte   // '0'..'9', '*', '#', 'A'..'D'
+	Play  uint64 // of Played: the ID that it was begun with
+	Cut   bool   // of Played: it did not come to its end
 	At    time.Duration
 }
 
@@ -138,15 +141,31 @@ func (l *Leg) Configure(n sdp.Negotiated) error {
 	if err := l.check(&n); err != nil {
 		return fmt.Errorf("configure leg %s: %w", l.name, err)
 	}
-	err := l.do(func(w *worker) error {
-		if l.over {
-			return ErrClosed
+	rate := n.Send.SampleRate
+	var p *player       // what is played, and must be brought to another rate first
+	var ready rendition // of it
+	for done := false; !done; {
+		err := l.do(func(w *worker) error {
+			switch {
+			case l.over:
+				return ErrClosed
+			case l.player == nil || l.player.fits(rate):
+			case l.player == p:
+				p.retune(ready)
+			default:
+				p = l.player
+				return nil
+			}
+			l.configure(&n, w.now())
+			done = true
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("configure leg %s: %w", l.name, err)
 		}
-		l.configure(&n, w.now())
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("configure leg %s: %w", l.name, err)
+		if !done {
+			ready = p.play.render(rate)
+		}
 	}
 	return nil
 }

@@ -34,7 +34,10 @@ type live struct {
 
 	through *transcoder   // from this leg to peer; nil = everything can be relayed
 	heardBy heardBy       // what transcoders of the past counted
-	hush    codec.Encoder // of comfort silence, where that has a state; nil = it has none
+	hush    codec.Encoder // of what we say ourselves; nil = not needed yet
+
+	player  *player // nil = nothing is played
+	monitor monitor
 
 	ptime     time.Duration // of comfort silence
 	silenceAt time.Duration // when the next frame of it is due
@@ -240,6 +243,8 @@ func (l *Leg) shut(at time.Duration) {
 		return
 	}
 	l.over = true
+	l.cutPlay(at)
+	l.monitor.taps = nil
 	if l.bridge != nil {
 		l.bridge.part(at)
 	}
@@ -288,6 +293,8 @@ func (l *Leg) describe() string {
 			s += t.String()
 		}
 		s += " → bridge(" + l.peer.name + ")"
+	case l.player != nil:
+		s += " ← plays"
 	case l.timers[comfortTimer].armed():
 		s += " ← silence"
 	}
