@@ -14,26 +14,22 @@ import (
 
 // NewCall is a call to be placed. Times are whole seconds; zero is the default.
 type NewCall struct {
-	To, From    string
-	RingTimeout int // 3..120, default 30
-	MaxDuration int // default 14400
-	Record      bool
-	RecordStart voice.RecordStart
-	Stereo      bool
-	Flow        []voice.FlowCommand
-	Tags        []string
+	To, From     string
+	RingTimeout  int // 3..120, default 30
+	MaxDuration  int // default 14400
+	Order        voice.CallOrder
+	Tags         []string
+	Notification *voice.Notification
+	ScheduledFor time.Time // zero = now
 }
 
-// CreateCall places a call on the channel. It returns when the call was
-// accepted.
+// CreateCall places a call on the channel, or schedules it. It returns when the
+// call was accepted.
 func (s *Service) CreateCall(ctx context.Context, who voice.Principal, t Target, in NewCall, o Once) (voice.Call, error) {
 	if err := s.authorize(who, voice.ActionCreate, t, "/calls"); err != nil {
 		return voice.Call{}, err
 	}
-	faults := map[string][]string{}
-	unfilled(faults, "to", in.To)
-	unfilled(faults, "from", in.From)
-	unfilledFlow(faults, "callFlow", in.Flow)
+	faults := newCallFaults(&in)
 	if len(faults) > 0 {
 		return voice.Call{}, voice.Invalid(faults)
 	}
@@ -41,15 +37,40 @@ func (s *Service) CreateCall(ctx context.Context, who voice.Principal, t Target,
 	if err != nil {
 		return voice.Call{}, err
 	}
+	in.Order.Flow = clampFlow(in.Order.Flow)
+	call := session.NewCall{
+		Channel: c, To: in.To, From: in.From,
+		RingTimeout: time.Duration(in.RingTimeout) * time.Second,
+		MaxDuration: time.Duration(clamp(in.MaxDuration)) * time.Second,
+		Order:       in.Order, Tags: in.Tags, ScheduledFor: in.ScheduledFor.UTC(),
+	}
+	if in.Notification != nil {
+		call.NotificationURL = in.Notification.URL
+	}
 	return act(ctx, s, t.Workspace, o, func(ctx context.Context) (voice.Call, error) {
-		return s.sessions.Dial(ctx, session.NewCall{
-			Channel: c, To: in.To, From: in.From,
-			RingTimeout: time.Duration(in.RingTimeout) * time.Second,
-			MaxDuration: time.Duration(clamp(in.MaxDuration)) * time.Second,
-			Record:      in.Record, RecordStart: in.RecordStart, Stereo: in.Stereo,
-			Flow: clampFlow(in.Flow), Tags: in.Tags,
-		})
+		if call.ScheduledFor.IsZero() {
+			return s.sessions.Dial(ctx, call)
+		}
+		return s.sessions.Schedule(ctx, call)
 	})
+}
+
+func newCallFaults(in *NewCall) map[string][]string {
+	faults := map[string][]string{}
+	unfilled(faults, "to", in.To)
+	unfilled(faults, "from", in.From)
+	unfilledFlow(faults, "callFlow", in.Order.Flow)
+	merge(faults, voice.OrderFaults(&in.Order))
+	if fault := voice.ScheduleFault(in.ScheduledFor, time.Now()); fault != "" {
+		faults["scheduledFor"] = append(faults["scheduledFor"], fault)
+	}
+	return faults
+}
+
+func merge(faults, more map[string][]string) {
+	for member, what := range more {
+		faults[member] = append(faults[member], what...)
+	}
 }
 
 // Calls lists calls: those of the one channel of the filter when the request's
@@ -108,9 +129,14 @@ func (s *Service) UpdateCall(ctx context.Context, who voice.Principal, t Target,
 	if len(faults) > 0 {
 		return voice.Call{}, voice.Invalid(faults)
 	}
-	before, err := s.running(ctx, t)
-	if err != nil {
+	before, live, err := s.find(ctx, t)
+	switch {
+	case err != nil:
 		return voice.Call{}, err
+	case !live && before.Status == voice.CallScheduled && (in.Hangup || in.Flow != nil):
+		return s.updateScheduled(ctx, t, in)
+	case !live:
+		return voice.Call{}, notRunning(&before)
 	}
 	return act(ctx, s, t.Workspace, Once{}, func(ctx context.Context) (voice.Call, error) {
 		switch {
@@ -126,6 +152,20 @@ func (s *Service) UpdateCall(ctx context.Context, who voice.Principal, t Target,
 			return c, nil
 		}
 		return before, nil
+	})
+}
+
+// updateScheduled takes back a call that waits for its time, or gives it another
+// call flow.
+func (s *Service) updateScheduled(ctx context.Context, t Target, in CallChange) (voice.Call, error) {
+	return act(ctx, s, t.Workspace, Once{}, func(ctx context.Context) (voice.Call, error) {
+		if in.Hangup {
+			return s.sessions.Unschedule(ctx, t.Workspace, t.Call)
+		}
+		if faults := voice.FlowFaults(*in.Flow, "callFlow", voice.OutboundKinds()); faults != nil {
+			return voice.Call{}, voice.Invalid(faults)
+		}
+		return s.sessions.Reflow(ctx, t.Workspace, t.Call, clampFlow(*in.Flow))
 	})
 }
 
@@ -147,13 +187,28 @@ func (s *Service) find(ctx context.Context, t Target) (c voice.Call, live bool, 
 	return c, false, err
 }
 
-// running returns a call that runs. One that ended is voice.CodeCallNotActive.
+// running returns a call that runs. One that ended is voice.CodeCallNotActive,
+// one that waits for its time voice.CodeCallNotInState.
 func (s *Service) running(ctx context.Context, t Target) (voice.Call, error) {
 	c, live, err := s.find(ctx, t)
 	if err == nil && !live {
-		err = notActive()
+		err = notRunning(&c)
 	}
 	return c, err
+}
+
+// notRunning says why a call takes no commands now.
+func notRunning(c *voice.Call) *voice.Error {
+	switch c.Status {
+	case voice.CallScheduled:
+		return &voice.Error{
+			Code:    voice.CodeCallNotInState,
+			Message: "The call waits until " + c.ScheduledFor.Format("2006-01-02 15:04:05 MST") + ": it takes no commands before, but status completed cancels it",
+		}
+	case voice.CallAccepted:
+		return &voice.Error{Code: voice.CodeCallNotInState, Message: "The call is being placed right now: try again"}
+	}
+	return notActive()
 }
 
 func notActive() *voice.Error {

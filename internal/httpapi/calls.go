@@ -21,8 +21,11 @@ func (v *verbs) CreateCall(ctx context.Context, in openapi.CreateCallRequestObje
 	c, err := v.control.CreateCall(ctx, q.who, ofChannel(in.WorkspaceID, in.ChannelID), control.NewCall{
 		To: in.Body.To, From: given(in.Body.From),
 		RingTimeout: given(in.Body.RingTimeout), MaxDuration: given(in.Body.MaxDuration),
-		Record: given(in.Body.Record), RecordStart: voice.RecordStart(given(in.Body.RecordStart)), Stereo: given(in.Body.Stereo),
-		Flow: given(steps), Tags: given(in.Body.Tags),
+		Order: voice.CallOrder{
+			Record: given(in.Body.Record), RecordStart: voice.RecordStart(given(in.Body.RecordStart)), Stereo: given(in.Body.Stereo),
+			Flow: given(steps),
+		},
+		Tags: given(in.Body.Tags),
 	}, q.once)
 	if err != nil {
 		return nil, err

@@ -51,6 +51,7 @@ func (s *session) bridge(near *leg, id voice.CommandID, spec *voice.Bridge) (*le
 		call.NotificationURL = spec.Notification.URL
 	}
 	far := s.join(call)
+	far.order.AMD = spec.AMD
 	b := &bridge{near: near, far: far, spec: spec, command: id}
 	near.bridge, far.bridge = b, b
 	s.startFlow(far, spec.Flow)

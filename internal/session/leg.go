@@ -29,6 +29,7 @@ type leg struct {
 	offerless bool   // the INVITE had no offer: ours went with the 200
 	early     bool   // the reply went out with a 183
 
+	order  voice.CallOrder // what a call that we place is to do
 	bridge *bridge
 	flow   *flowRun
 	heard  flow.Values // by the gathers so far
@@ -96,9 +97,10 @@ func (l *leg) codecs() []recorder.Codec {
 
 // join adds a leg to the session and makes its call known and stored.
 func (s *session) join(call voice.Call) *leg {
-	now := time.Now().UTC()
 	call.Workspace, call.Channel = s.channel.Workspace, s.channel.ID
-	call.CreatedAt, call.UpdatedAt = now, now
+	if call.CreatedAt.IsZero() { // else it was scheduled
+		call.CreatedAt = time.Now().UTC()
+	}
 	l := &leg{call: call}
 	l.handle = s.m.add(s, call)
 	s.legs = append(s.legs, l)

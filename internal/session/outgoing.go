@@ -8,6 +8,7 @@ import (
 
 	"tapedeck/internal/sdp"
 	"tapedeck/internal/sip"
+	"tapedeck/internal/store"
 	"tapedeck/internal/voice"
 )
 
@@ -17,12 +18,10 @@ type NewCall struct {
 	To, From        string        // From empty = the channel's number
 	RingTimeout     time.Duration // 0 = 30 s
 	MaxDuration     time.Duration // 0 = 4 h
-	Record          bool
-	RecordStart     voice.RecordStart
-	Stereo          bool
-	Flow            []voice.FlowCommand // runs when the party answers
 	Tags            []string
 	NotificationURL string
+	Order           voice.CallOrder // what the call does
+	ScheduledFor    time.Time       // zero = now; see Schedule
 }
 
 // Defaults of a call that names no limit (contract: create and bridge).
@@ -31,15 +30,34 @@ const (
 	defaultBridgeMaxDuration = 28800 * time.Second
 )
 
+// call is what the request makes, and where it is to be sent.
+func (n *NewCall) call() (voice.Call, destination, error) {
+	to, err := target(&n.Channel, n.To)
+	if err != nil {
+		return voice.Call{}, to, err
+	}
+	from := n.From
+	if from == "" && n.Channel.Number != voice.AnyNumber {
+		from = n.Channel.Number
+	}
+	return voice.Call{
+		From: from, To: n.To, Type: to.kind,
+		Direction: voice.Outgoing, Status: voice.CallAccepted,
+		RingTimeout: orDefault(n.RingTimeout, voice.DefaultRingTimeout),
+		MaxDuration: orDefault(n.MaxDuration, defaultMaxDuration),
+		Tags:        n.Tags, NotificationURL: n.NotificationURL, ScheduledFor: n.ScheduledFor,
+	}, to, nil
+}
+
 // Dial places a call. It returns as soon as the call is accepted; what becomes
 // of it is read from the call. Errors are *voice.Error: validation_failed,
 // unavailable.
 func (m *Manager) Dial(ctx context.Context, n NewCall) (voice.Call, error) {
-	to, err := target(&n.Channel, n.To)
+	call, to, err := n.call()
 	if err != nil {
 		return voice.Call{}, err
 	}
-	if n.Record {
+	if n.Order.Record {
 		if err := m.room(); err != nil {
 			return voice.Call{}, err
 		}
@@ -47,27 +65,22 @@ func (m *Manager) Dial(ctx context.Context, n NewCall) (voice.Call, error) {
 	if err := m.admit(); err != nil {
 		return voice.Call{}, err
 	}
-	from := n.From
-	if from == "" && n.Channel.Number != voice.AnyNumber {
-		from = n.Channel.Number
-	}
-	call := voice.Call{
-		From: from, To: n.To, Type: to.kind,
-		Direction: voice.Outgoing, Status: voice.CallAccepted,
-		RingTimeout: orDefault(n.RingTimeout, voice.DefaultRingTimeout),
-		MaxDuration: orDefault(n.MaxDuration, defaultMaxDuration),
-		Tags:        n.Tags, NotificationURL: n.NotificationURL,
-	}
+	call.ID = voice.CallID(store.NewID())
+	return m.place(ctx, n.Channel, call, n.Order, to)
+}
+
+// place starts the session of an outgoing call that was admitted.
+func (m *Manager) place(ctx context.Context, ch voice.Channel, call voice.Call, order voice.CallOrder, to destination) (voice.Call, error) {
 	accepted := make(chan voice.Call, 1) // sent to once, by the session's first message
-	s := m.start(n.Channel, func(s *session) {
-		call.ID = voice.CallID(s.newID())
+	s := m.start(ch, func(s *session) {
 		l := s.join(call)
-		s.startFlow(l, n.Flow)
+		l.order = order
+		s.startFlow(l, order.Flow)
 		accepted <- l.call
-		if n.Record {
+		if order.Record {
 			s.recordFor(l, takeSpec{
-				origin: voice.OriginCreateCall, stereo: n.Stereo,
-				from: l, trigger: triggerOf(n.RecordStart),
+				origin: voice.OriginCreateCall, stereo: order.Stereo,
+				from: l, trigger: triggerOf(order.RecordStart),
 			})
 		}
 		s.dial(l, to, nil)

@@ -10,8 +10,9 @@ import (
 )
 
 // Recover ends the calls that a crash left open in the store. alive is when
-// the crashed server was last known to run; no call lasts longer than that.
-// Called once, before the first call is taken.
+// the crashed server was last known to run; no call lasts longer than that. A
+// call that waits for its time goes on waiting. Called once, before the first
+// call is taken.
 func Recover(ctx context.Context, db *store.DB, alive time.Time, log *slog.Logger) error {
 	return db.Update(ctx, func(tx *store.Tx) error {
 		calls, err := tx.UnfinishedCalls()
@@ -19,6 +20,9 @@ func Recover(ctx context.Context, db *store.DB, alive time.Time, log *slog.Logge
 			return err
 		}
 		for _, c := range calls {
+			if c.Status == voice.CallScheduled {
+				continue
+			}
 			c.Status = voice.CallFailed
 			if !c.AnsweredAt.IsZero() {
 				c.Status = voice.CallCompleted
