@@ -163,8 +163,25 @@ func (s *session) fits(l *leg, c voice.Command) error {
 		}
 	case *voice.Pause:
 		return l.queues()
+	case *voice.Playback, *voice.Say:
+		return s.audible(l, c)
 	}
 	return nil
+}
+
+// audible reports why a command that makes a sound or listens cannot be given to
+// the leg as it stands. It may have to wait.
+func (s *session) audible(l *leg, c voice.Command) error {
+	switch {
+	case !l.answered():
+		return notInState("The call was not answered yet: nothing can be heard")
+	case l.bridged():
+		return notInState("The call is bridged: its parties hear each other")
+	}
+	if err := s.m.able(c); err != nil {
+		return err
+	}
+	return l.queues()
 }
 
 // accept writes the command down as accepted.

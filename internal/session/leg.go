@@ -35,6 +35,7 @@ type leg struct {
 	heard  flow.Values // by the gathers so far
 	slot   *turn       // the command that makes a sound or listens; nil = none
 	line   []*turn     // those that wait for it
+	plays  uint64      // the number of what was played last
 	ring   *alarm      // ring timeout
 	limit  *alarm      // longest duration
 
@@ -203,6 +204,10 @@ func (s *session) onMedia(l *leg, e media.Event) {
 		s.hangup(l, ending{source: voice.HangupByNone, code: 500, reason: "media failed"})
 	case media.Digit:
 		s.onKey(l, e.Digit)
+	case media.Played:
+		if l.slot != nil {
+			l.slot.act.played(e.Play, e.Cut)
+		}
 	default: // first packets are facts of the journal, not of the call
 	}
 }

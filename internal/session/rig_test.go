@@ -30,6 +30,7 @@ type rig struct {
 	parties *sip.Agent       // everybody else's
 	invited chan *sip.Dialog // sent to by the parties' agent for each INVITE that it gets
 	records *recorder.Recorder
+	sounds  *sounds
 	runRec  context.CancelFunc
 }
 
@@ -74,7 +75,8 @@ func newRig(t *testing.T, change func(*voice.Channel)) *rig {
 	must(err)
 	r.parties, err = sip.New(sip.Options{Listen: "127.0.0.1:0", OnInvite: func(d *sip.Dialog) { r.invited <- d }})
 	must(err)
-	r.Manager, err = New(Options{Agent: r.agent, Media: engine, Recorder: r.records, DB: db, Now: now})
+	r.sounds = newSounds()
+	r.Manager, err = New(Options{Agent: r.agent, Media: engine, Recorder: r.records, DB: db, Now: now, Sounds: r.sounds})
 	must(err)
 	run(t, r.agent.Run)
 	run(t, r.parties.Run)
@@ -122,7 +124,12 @@ func newDescription(t *testing.T) *sdp.Negotiator {
 // call lets a party call the server.
 func (r *rig) call(change func(*sip.InviteOptions)) *party {
 	r.t.Helper()
-	p := &party{events: make(chan sip.Event, 64), desc: newDescription(r.t)}
+	return r.callWith(newDescription(r.t), change)
+}
+
+func (r *rig) callWith(desc *sdp.Negotiator, change func(*sip.InviteOptions)) *party {
+	r.t.Helper()
+	p := &party{events: make(chan sip.Event, 64), desc: desc}
 	offer, err := p.desc.Offer(sdp.SendRecv)
 	if err != nil {
 		r.t.Fatal(err)

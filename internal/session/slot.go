@@ -44,6 +44,10 @@ func (s *session) turnOf(l *leg, id voice.CommandID, c voice.Command) *turn {
 	switch c := c.(type) {
 	case *voice.Pause:
 		t.act, t.silent = &pause{turn: t, length: seconds(c.Length)}, true
+	case *voice.Playback:
+		t.act = speakOf(t, c, promptOf(t, c, nil))
+	case *voice.Say:
+		t.act = speakOf(t, c, promptOf(t, nil, c))
 	default:
 		return nil
 	}
