@@ -22,6 +22,7 @@ type Config struct {
 	Recording        Recording
 	Session          Session
 	Media            Media
+	Events           Events
 
 	sources map[string]string // where each key that is no default comes from
 }
@@ -58,6 +59,11 @@ type Media struct {
 	Cooldown time.Duration // a port rests so long before it is used again
 }
 
+// Events says how long it is known what happened.
+type Events struct {
+	Keep time.Duration // events, and deliveries of them that are over
+}
+
 // PortRange is a range of UDP ports, both ends included.
 type PortRange struct{ From, To int }
 
@@ -84,6 +90,7 @@ func Default() *Config {
 		},
 		Session: Session{MinSE: 90 * time.Second, Expires: 30 * time.Minute},
 		Media:   Media{Timeout: 5 * time.Minute, Cooldown: 5 * time.Second},
+		Events:  Events{Keep: 7 * 24 * time.Hour},
 		sources: map[string]string{},
 	}
 }

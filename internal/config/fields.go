@@ -94,6 +94,7 @@ func callFields() []Field {
 		intField("media.workers", "media workers; 0 = one per CPU", func(c *Config) *int { return &c.Media.Workers }, 0, 1024),
 		durationField("media.timeout", "end a call whose party sent nothing for so long; 0 = never", func(c *Config) *time.Duration { return &c.Media.Timeout }, 0, 24*time.Hour),
 		durationField("media.cooldown", "how long a port rests before it is used again", func(c *Config) *time.Duration { return &c.Media.Cooldown }, 0, time.Hour),
+		durationField("events.keep", "how long events and the log of their deliveries are kept", func(c *Config) *time.Duration { return &c.Events.Keep }, time.Hour, 10*365*24*time.Hour),
 	}
 }
 

@@ -23,6 +23,12 @@ type Options struct {
 
 	Files Files
 
+	// CheckReceiver says what is wrong with an address that is to be told of
+	// events, for the user.
+	CheckReceiver func(url string) error
+	// Due is called when deliveries may have become due.
+	Due func()
+
 	Logger *slog.Logger // nil = discard
 }
 
@@ -56,19 +62,22 @@ type Service struct {
 	sessions *session.Manager
 	archive  *archive.Archive
 	files    Files
+	receiver func(url string) error
+	due      func()
 	log      *slog.Logger
 }
 
 // New makes a Service.
 func New(o Options) (*Service, error) {
-	if o.DB == nil || o.Auth == nil || o.Sessions == nil || o.Archive == nil || o.Files == nil {
-		return nil, errors.New("control: DB, Auth, Sessions, Archive and Files are needed")
+	if o.DB == nil || o.Auth == nil || o.Sessions == nil || o.Archive == nil || o.Files == nil || o.CheckReceiver == nil || o.Due == nil {
+		return nil, errors.New("control: DB, Auth, Sessions, Archive, Files, CheckReceiver and Due are needed")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Service{
-		db: o.DB, auth: o.Auth, sessions: o.Sessions, archive: o.Archive, files: o.Files, log: o.Logger,
+		db: o.DB, auth: o.Auth, sessions: o.Sessions, archive: o.Archive, files: o.Files,
+		receiver: o.CheckReceiver, due: o.Due, log: o.Logger,
 	}, nil
 }
 
@@ -101,6 +110,9 @@ type Target struct {
 	Call      voice.CallID
 	Recording voice.RecordingID
 	Render    voice.RenderID
+
+	Subscription voice.SubscriptionID
+	Delivery     voice.DeliveryID
 }
 
 // path is the API's path of the target, up to the last id that it has.
@@ -117,6 +129,12 @@ func (t Target) path() string {
 	}
 	if t.Render != "" {
 		p += "/renders/" + string(t.Render)
+	}
+	if t.Subscription != "" {
+		p += "/webhook-subscriptions/" + string(t.Subscription)
+	}
+	if t.Delivery != "" {
+		p += "/webhook-deliveries/" + string(t.Delivery)
 	}
 	return p
 }

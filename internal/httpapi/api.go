@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -51,6 +52,9 @@ type API struct {
 	verbs    http.Handler // the generated server
 
 	receiptKey []byte // JSON
+
+	end    sync.Once
+	ending chan struct{} // closed by end: streams of events are to end
 }
 
 // New makes an API. It fails when the document that it was built with is not
@@ -77,9 +81,11 @@ func New(o Options) (*API, error) {
 	a := &API{
 		service: o.Service, health: o.Health, log: o.Logger,
 		metrics: newMetrics(o.Registerer), document: openapi.Document(), router: router,
-		receiptKey: key,
+		receiptKey: key, ending: make(chan struct{}),
 	}
-	strict := openapi.NewStrictHandlerWithOptions(&verbs{control: o.Service}, nil, openapi.StrictHTTPServerOptions{
+	strict := openapi.NewStrictHandlerWithOptions(&verbs{
+		control: o.Service, streams: make(chan struct{}, maxStreams), ending: a.ending,
+	}, nil, openapi.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  a.refuseUnbound,
 		ResponseErrorHandlerFunc: a.fail,
 	})
@@ -103,7 +109,7 @@ const (
 // Server returns an http.Server for the API, with limits on slow clients. The
 // caller serves and shuts it down.
 func Server(a *API) *http.Server {
-	return &http.Server{
+	s := &http.Server{
 		Handler:           a,
 		ReadHeaderTimeout: headerTime,
 		ReadTimeout:       readTime,
@@ -112,4 +118,6 @@ func Server(a *API) *http.Server {
 		MaxHeaderBytes:    headerSize,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
 	}
+	s.RegisterOnShutdown(func() { a.end.Do(func() { close(a.ending) }) })
+	return s
 }

@@ -124,7 +124,10 @@ func ofCall(ws, ch, call string) control.Target {
 }
 
 // call is a call as the API shows it.
-func call(c *voice.Call) openapi.Call {
+func call(c *voice.Call) openapi.Call { return callAt(c, time.Now()) }
+
+// callAt is call as it was at a time: one that goes on has lasted until then.
+func callAt(c *voice.Call, now time.Time) openapi.Call {
 	out := openapi.Call{
 		ID: string(c.ID), ChannelID: string(c.Channel), ParentID: some(string(c.Parent)),
 		From: c.From, To: c.To, Originator: identifier(c.From), Receiver: identifier(c.To),
@@ -135,7 +138,7 @@ func call(c *voice.Call) openapi.Call {
 		RingingAt: at(c.RingingAt), AnsweredAt: at(c.AnsweredAt), EndedAt: at(c.EndedAt),
 	}
 	if !c.AnsweredAt.IsZero() {
-		seconds := int(c.Duration(time.Now()) / time.Second)
+		seconds := int(c.Duration(now) / time.Second)
 		out.Duration = &seconds
 	}
 	if c.HangupSIPCode != 0 {

@@ -115,7 +115,8 @@ func callRecording(r *voice.Recording) openapi.CallRecording {
 	return out
 }
 
-// recording is a recording as it is shown in its workspace.
+// recording is a recording as it is shown in its workspace. Without a request
+// that asks for it, it has no address.
 func recording(r *voice.Recording, asked *http.Request) openapi.Recording {
 	originator, receiver := identifier(r.From), identifier(r.To)
 	out := openapi.Recording{
@@ -133,6 +134,8 @@ func recording(r *voice.Recording, asked *http.Request) openapi.Recording {
 	}
 	if r.Status == voice.RecordingAvailable {
 		out.Size, out.Sha256 = &r.Size, some(r.SHA256)
+	}
+	if r.Status == voice.RecordingAvailable && asked != nil {
 		url := base(asked) + "/workspaces/" + string(r.Workspace) + "/recordings/" + string(r.ID) + ".wav"
 		out.URL = &url
 	}

@@ -12,7 +12,11 @@ import (
 
 // verbs are the handlers of the generated server. Each translates a request
 // into one call of control and its result into a response.
-type verbs struct{ control *control.Service }
+type verbs struct {
+	control *control.Service
+	streams chan struct{}   // holds one for each stream of events
+	ending  <-chan struct{} // closed when the server is to end
+}
 
 var _ openapi.StrictServerInterface = (*verbs)(nil)
 

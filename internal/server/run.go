@@ -63,8 +63,9 @@ const beatEvery = time.Second
 // hung up after it, and their recordings become available before it returns.
 // It closes the server.
 func (s *Server) Run(ctx context.Context) error {
-	p := &parts{failed: make(chan *part, 8)}
+	p := &parts{failed: make(chan *part, 16)}
 	p.start("data directory", s.beat)
+	p.start("webhooks", s.webhooks.Run)
 	p.start("recorder", s.recorder.Run)
 	p.start("jobs", s.runner.Run)
 	p.start("media", s.media.Run)

@@ -34,6 +34,7 @@ import (
 	"tapedeck/internal/sip"
 	"tapedeck/internal/store"
 	"tapedeck/internal/voice"
+	"tapedeck/internal/webhook"
 )
 
 // Options say what server to build.
@@ -67,6 +68,7 @@ type Server struct {
 	publisher *publish.Publisher
 	runner    *jobs.Runner
 	dispatch  *dispatch.Dispatcher
+	webhooks  *webhook.Sender
 	health    *admin.Health
 	listener  net.Listener
 	http      *http.Server
@@ -233,12 +235,17 @@ func (s *Server) openCalls(context.Context) (err error) {
 		return err
 	}
 	s.opened(s.sessions.Close)
+	receivers, err := s.openWebhooks()
+	if err != nil {
+		return err
+	}
 	access, err := auth.New(auth.Options{DB: s.db, Now: s.now})
 	if err != nil {
 		return err
 	}
 	verbs, err := control.New(control.Options{
-		DB: s.db, Auth: access, Sessions: s.sessions, Archive: kept, Files: s.publisher, Logger: s.log,
+		DB: s.db, Auth: access, Sessions: s.sessions, Archive: kept, Files: s.publisher,
+		CheckReceiver: receivers, Due: s.webhooks.Wake, Logger: s.log,
 	})
 	if err != nil {
 		return err

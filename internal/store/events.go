@@ -1,6 +1,8 @@
 package store
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -40,6 +42,7 @@ func (t *Tx) tell(e voice.Event) error {
 	if err != nil {
 		return fail("write event", err)
 	}
+	t.told = true
 	_, err = t.db.NewInsert().Model(&eventRow{
 		ID: NewID(), Workspace: string(e.Workspace), Type: string(e.Type), Channel: string(e.Channel), Call: string(e.Call),
 		Status: e.Status, NotifyURL: text(e.NotifyURL), Subject: subject, At: micros(e.At),
@@ -144,18 +147,53 @@ func (t *Tx) Event(ws voice.WorkspaceID, id voice.EventID) (voice.Event, error) 
 	return r.noun()
 }
 
+type eventFloorRow struct {
+	bun.BaseModel `bun:"table:event_floors"`
+
+	Workspace string `bun:"workspace,pk"`
+	Seq       int64  `bun:"seq"`
+}
+
 // DeleteEvents forgets events that are older than a time, so many at the most,
-// but none that a reader has not read. It returns how many it forgot.
+// but none that a reader has not read or that is still to be delivered. It
+// returns how many it forgot.
 func (t *Tx) DeleteEvents(before time.Time, limit int) (int, error) {
-	old := t.db.NewSelect().Model((*eventRow)(nil)).Column("seq").Where("at < ?", micros(before)).
+	var old []eventRow
+	err := t.db.NewSelect().Model(&old).Column("seq", "workspace").Where("at < ?", micros(before)).
 		Where("seq <= (SELECT COALESCE(MIN(seq), 9223372036854775807) FROM event_readers)").
-		OrderExpr("at").Limit(int64(limit))
-	res, err := t.db.NewDelete().Model((*eventRow)(nil)).Where("seq IN (?)", old).Exec(t.ctx)
-	if err != nil {
+		Where("NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.event = event_row.id AND deliveries.status = 'pending')").
+		OrderExpr("at").Limit(int64(limit)).Scan(t.ctx)
+	if err != nil || len(old) == 0 {
+		return 0, fail("look for old events", err)
+	}
+	floors := map[string]int64{}
+	seqs := make([]int64, len(old))
+	for i, r := range old {
+		seqs[i] = r.Seq
+		floors[r.Workspace] = max(floors[r.Workspace], r.Seq)
+	}
+	if _, err := t.db.NewDelete().Model((*eventRow)(nil)).Where("seq IN (?)", bun.List(seqs)).Exec(t.ctx); err != nil {
 		return 0, fail("delete events", err)
 	}
-	n, err := res.RowsAffected()
-	return int(n), fail("delete events", err)
+	for _, ws := range slices.Sorted(maps.Keys(floors)) {
+		_, err := t.db.NewInsert().Model(&eventFloorRow{Workspace: ws, Seq: floors[ws]}).
+			On("CONFLICT (workspace) DO UPDATE").Set("seq = MAX(event_floor_row.seq, EXCLUDED.seq)").Exec(t.ctx)
+		if err != nil {
+			return 0, fail("write what was forgotten", err)
+		}
+	}
+	return len(old), nil
+}
+
+// EventsForgotten is the last event of a workspace that was forgotten; 0 = none
+// was.
+func (t *Tx) EventsForgotten(ws voice.WorkspaceID) (int64, error) {
+	var found []int64
+	err := t.db.NewSelect().Model((*eventFloorRow)(nil)).Column("seq").Where("workspace = ?", string(ws)).Scan(t.ctx, &found)
+	if err != nil || len(found) == 0 {
+		return 0, fail("read what was forgotten", err)
+	}
+	return found[0], nil
 }
 
 type eventReaderRow struct {

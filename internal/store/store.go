@@ -167,6 +167,10 @@ func (db *DB) Queue(fn func(*Tx) error, done func(error)) {
 	}
 }
 
+// Told returns a channel that is closed when this process next commits events.
+// Who takes the channel before looking at the events misses none.
+func (db *DB) Told() <-chan struct{} { return db.writer.nextTold() }
+
 // Stats counts what the writer did since Open.
 type Stats struct {
 	Backlog      int    // functions that wait for the writer

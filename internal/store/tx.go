@@ -23,6 +23,8 @@ import (
 type Tx struct {
 	ctx context.Context //nolint:containedctx // a Tx is one call: it lives as long as the function it is given to
 	db  bun.IDB
+
+	told bool // an event was written
 }
 
 // insert writes one new row. What is taken already is voice.CodeConflict with

@@ -52,11 +52,14 @@ type writer struct {
 
 	finished chan struct{} // closed by run when it returns
 
+	telling sync.Mutex    // guards told; held for nanoseconds
+	told    chan struct{} // closed and made anew when events were committed
+
 	functions, failed, transactions atomic.Uint64
 }
 
 func newWriter(db *bun.DB, path string) *writer {
-	w := &writer{db: db, path: path, finished: make(chan struct{})}
+	w := &writer{db: db, path: path, finished: make(chan struct{}), told: make(chan struct{})}
 	w.arrived = sync.NewCond(&w.mu)
 	return w
 }
@@ -156,10 +159,27 @@ func (w *writer) transact(batch []*op) int {
 			err = fmt.Errorf("commit: %w", err)
 		} else {
 			w.transactions.Add(1)
+			if t.told {
+				w.tell()
+			}
 		}
 	}
 	w.report(ran, err)
 	return n
+}
+
+// tell wakes who waits for events.
+func (w *writer) tell() {
+	w.telling.Lock()
+	defer w.telling.Unlock()
+	close(w.told)
+	w.told = make(chan struct{})
+}
+
+func (w *writer) nextTold() <-chan struct{} {
+	w.telling.Lock()
+	defer w.telling.Unlock()
+	return w.told
 }
 
 // rollback undoes a transaction. When the database has given it up already

@@ -1,6 +1,11 @@
 package voice
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
 
 // ServiceChannels is the service whose events can be subscribed to.
 const ServiceChannels = "channels"
@@ -64,6 +69,87 @@ func (s *Subscription) Wants(e *Event) bool {
 	return true
 }
 
+// Faults lists what is wrong with a subscription, by member as the API names it,
+// and writes ids as they are kept. Whether the address may be reached is for
+// others to say.
+func (s *Subscription) Faults() map[string][]string {
+	faults := map[string][]string{}
+	say := func(member, why string) { faults[member] = append(faults[member], why) }
+	if s.Service != ServiceChannels {
+		say("service", "must be "+ServiceChannels)
+	}
+	if !slices.Contains(EventTypes(), s.Event) {
+		say("event", "is not a known event")
+	}
+	channels := 0
+	for i := range s.Filters {
+		f, member := &s.Filters[i], fmt.Sprintf("eventFilters.%d.value", i)
+		switch f.Key {
+		case FilterChannel:
+			id, err := CanonicalID(f.Value)
+			if err != nil {
+				say(member, "is not a channel's id: "+err.Error())
+				break
+			}
+			f.Value = id
+			if channels++; channels > 1 {
+				say(member, "is a second channel: there may be one")
+			}
+		case FilterStatus:
+			if all := eventStatuses(s.Event); !slices.Contains(all, f.Value) {
+				say(member, "is no status that "+string(s.Event)+" has: they are "+strings.Join(all, ", "))
+			}
+		default:
+			say(fmt.Sprintf("eventFilters.%d.key", i), "must be one of "+FilterChannel+", "+FilterStatus)
+		}
+	}
+	return faults
+}
+
+// eventStatuses are the statuses that an event's subject may have.
+func eventStatuses(e EventType) []string {
+	switch e {
+	case EventInbound, EventOutbound, EventAMD:
+		return wordsOf(CallStatuses())
+	case EventRecordingStarted, EventRecordingResumed:
+		return wordsOf([]RecordingStatus{RecordingOngoing})
+	case EventRecordingPaused:
+		return wordsOf([]RecordingStatus{RecordingPaused})
+	case EventRecordingCompleted:
+		return wordsOf([]RecordingStatus{RecordingCompleted})
+	case EventRecordingAvailable:
+		return wordsOf([]RecordingStatus{RecordingAvailable})
+	case EventRecordingAbsent, EventRecordingDeleted:
+		return wordsOf([]RecordingStatus{RecordingAbsent})
+	case EventRecordingFailed:
+		return wordsOf([]RecordingStatus{RecordingFailed})
+	case EventTranscriptionAvailable:
+		return wordsOf([]TranscriptionStatus{TranscriptionAvailable})
+	case EventTranscriptionFailed:
+		return wordsOf([]TranscriptionStatus{TranscriptionFailed})
+	}
+	return nil
+}
+
+func wordsOf[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, w := range list {
+		out[i] = string(w)
+	}
+	return out
+}
+
+// Like reports whether two subscriptions ask for the same events.
+func (s *Subscription) Like(other *Subscription) bool {
+	sorted := func(f []SubscriptionFilter) []SubscriptionFilter {
+		return slices.Compact(slices.SortedFunc(slices.Values(f), func(a, b SubscriptionFilter) int {
+			return strings.Compare(a.Key+"="+a.Value, b.Key+"="+b.Value)
+		}))
+	}
+	return s.Workspace == other.Workspace && s.Service == other.Service && s.Event == other.Event &&
+		slices.Equal(sorted(s.Filters), sorted(other.Filters))
+}
+
 // DeliveryStatus is where a delivery stands.
 type DeliveryStatus string
 
@@ -85,11 +171,13 @@ type Delivery struct {
 	Event        EventID
 	Seq          int64 // of the event
 	Type         EventType
-	Call         CallID // deliveries of one call to one receiver are made in order
+	Call         CallID // deliveries of one call to one address are made in order
 	URL          string
 	Status       DeliveryStatus
 	Attempts     int
-	NextAt       time.Time // of the next attempt; zero = there is none
+	Since        time.Time // when it was last asked for: made, or replayed
+	Tries        int       // attempts after that
+	NextAt       time.Time // of the next attempt; zero = it is over, or one before it is not
 	Code         int       // HTTP status of the last attempt; 0 = there was no answer
 	Problem      string    // what was wrong with the last attempt
 

@@ -102,7 +102,8 @@ func strict(t *testing.T, text []byte) []byte {
 func TestEveryOperation(t *testing.T) {
 	testkit.Timeout(t, time.Minute)
 	testkit.NoLeaks(t)
-	n := Start(t)
+	hooks := receive(t)
+	n := Start(t, "TAPEDECK_ALLOW_PRIVATE_URLS=true")
 	text := n.Do(t, http.MethodGet, "/openapi.json", nil, With("Authorization", "")).Body
 	doc, err := openapi3.NewLoader().LoadFromData(text)
 	if err != nil {
@@ -110,6 +111,8 @@ func TestEveryOperation(t *testing.T) {
 	}
 	w := newWitness(t, strict(t, text))
 
+	hook := n.Subscribe(t, "recording.completed", hooks.url, "")
+	spareHook := n.Subscribe(t, "recording.completed", hooks.url, "")
 	p := n.Answered(t)
 	id := n.Record(t, p, `{"stereo":true}`)
 	done := n.Record(t, p, `{"maxLength":1}`)
@@ -117,12 +120,22 @@ func TestEveryOperation(t *testing.T) {
 	again := n.Do(t, http.MethodPost, n.WorkspacePath()+"/recordings/"+done+"/renders", nil).JSON(t)
 	spare := n.Do(t, http.MethodPost, n.WorkspacePath()+"/channels", `{"number":"7000"}`).JSON(t)
 
+	hookIDs := func(operation string) *strings.Replacer {
+		if operation == "deleteWebhookSubscription" {
+			return strings.NewReplacer("{subscriptionId}", spareHook)
+		}
+		return strings.NewReplacer("{subscriptionId}", hook, "{deliveryId}", n.delivered(t, hook))
+	}
+
 	bodies := map[string]any{
-		"createChannel": map[string]any{"number": "8000"}, "updateChannel": map[string]any{"name": "renamed"},
+		"createWebhookSubscription": map[string]any{"service": "channels", "event": "voice.inbound", "url": hooks.url},
+		"updateWebhookSubscription": map[string]any{"template": "t"},
+		"createChannel":             map[string]any{"number": "8000"}, "updateChannel": map[string]any{"name": "renamed"},
 		"createCall": map[string]any{"to": n.Called()}, "updateCall": map[string]any{},
 		"bridgeCall": map[string]any{"to": n.Called()}, "updateCallRecording": map[string]any{"status": "paused"},
 	}
 	expect := map[string]int{
+		"createWebhookSubscription": 201, "deleteWebhookSubscription": 204,
 		"createChannel": 201, "deleteChannel": 204, "deleteRecording": 204,
 		"answerCall": 400, "ringCall": 400, // the call is answered
 	}
@@ -137,7 +150,7 @@ func TestEveryOperation(t *testing.T) {
 			if slices.Contains([]string{"hangupCall", "deleteRecording"}, name) {
 				continue // last: they end what the others need
 			}
-			n.walk(t, w, method, fill(path, name, n, p, id, done, Text(spare, "id"), Text(again, "id")), bodies[name], expect[name])
+			n.walk(t, w, method, hookIDs(name).Replace(fill(path, name, n, p, id, done, Text(spare, "id"), Text(again, "id"))), bodies[name], expect[name])
 		}
 	}
 	base := n.WorkspacePath() + "/recordings/" + done

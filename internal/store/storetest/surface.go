@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -121,87 +120,6 @@ func testScheduledCalls(t *testing.T, open Opener) {
 	view(t, db, func(tx *store.Tx) error {
 		waiting, err := tx.ScheduledCalls()
 		wantEqual(t, len(waiting), 0)
-		return err
-	})
-}
-
-func testDeliveries(t *testing.T, open Opener) {
-	db := opened(t, open)
-	tenants(t, db)
-	s := voice.Subscription{
-		ID: voice.SubscriptionID(id(5, 1)), Workspace: wsA, Service: voice.ServiceChannels, Event: voice.EventInbound,
-		Filters: []voice.SubscriptionFilter{{Key: voice.FilterStatus, Value: "ringing"}}, URL: "https://example.com/hook",
-		SigningKey: "k", Status: voice.SubscriptionActive, CreatedAt: epoch(), UpdatedAt: epoch(),
-	}
-	foreign := s
-	foreign.Workspace = wsB
-	update(t, db, func(tx *store.Tx) error { return tx.PutSubscription(s) })
-	wantCode(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.PutSubscription(foreign) }), voice.CodeNotFound)
-	delivery := func(n int, on voice.CallID) voice.Delivery {
-		return voice.Delivery{
-			ID: voice.DeliveryID(id(6, n)), Workspace: wsA, Subscription: s.ID, Event: voice.EventID(id(7, n)), Seq: int64(n),
-			Type: voice.EventInbound, Call: on, URL: s.URL, Status: voice.DeliveryPending, NextAt: epoch(),
-			CreatedAt: epoch().Add(time.Duration(n) * time.Second), UpdatedAt: epoch(),
-		}
-	}
-	first, second, other := delivery(1, "a"), delivery(2, "a"), delivery(3, "b")
-	double := first
-	double.ID = voice.DeliveryID(id(6, 9))
-	put := func(list ...voice.Delivery) {
-		t.Helper()
-		update(t, db, func(tx *store.Tx) error {
-			for _, d := range list {
-				if err := tx.PutDelivery(d); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	due := func(want ...voice.Delivery) {
-		t.Helper()
-		view(t, db, func(tx *store.Tx) error {
-			got, err := tx.DueDeliveries(epoch(), 10)
-			if len(got) != 0 || len(want) != 0 {
-				wantEqual(t, got, want)
-			}
-			return err
-		})
-	}
-	put(first, second, other, double)
-	due(first, other) // the second of call a waits for the first
-	first.Status, first.Attempts, first.NextAt, first.Code, first.DeliveredAt = voice.DeliveryDelivered, 1, time.Time{}, 204, epoch()
-	other.Attempts, other.NextAt, other.Code, other.Problem = 1, epoch().Add(time.Minute), 500, "it answered 500"
-	put(first, other)
-	due(second)
-	view(t, db, func(tx *store.Tx) error {
-		got, next, err := tx.Deliveries(voice.DeliveryFilter{Workspace: wsA, Subscription: s.ID})
-		wantEqual(t, got, []voice.Delivery{other, second, first})
-		wantEqual(t, next, "")
-		if err != nil {
-			return err
-		}
-		one, err := tx.Delivery(wsA, other.ID)
-		wantEqual(t, one, other)
-		at, err2 := tx.NextDelivery()
-		wantEqual(t, at, epoch())
-		if err == nil {
-			err = err2
-		}
-		return err
-	})
-	update(t, db, func(tx *store.Tx) error { return tx.DeleteSubscription(wsA, s.ID, epoch()) })
-	due()
-	view(t, db, func(tx *store.Tx) error {
-		given, _, err := tx.Deliveries(voice.DeliveryFilter{Workspace: wsA, Status: voice.DeliveryFailed})
-		if len(given) != 2 || !slices.ContainsFunc(given, func(d voice.Delivery) bool { return d.Problem == "the subscription was deleted" }) {
-			t.Errorf("given up: %+v", given)
-		}
-		left, _, err2 := tx.Subscriptions(wsA, voice.Page{})
-		wantEqual(t, len(left), 0)
-		if err == nil {
-			err = err2
-		}
 		return err
 	})
 }

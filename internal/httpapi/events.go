@@ -1,0 +1,143 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+
+	"tapedeck/internal/httpapi/openapi"
+	"tapedeck/internal/voice"
+)
+
+func (v *verbs) ListEvents(ctx context.Context, in openapi.ListEventsRequestObject) (openapi.ListEventsResponseObject, error) {
+	q, p := of(ctx), in.Params
+	f := voice.EventFilter{
+		Workspace: voice.WorkspaceID(in.WorkspaceID), After: given(p.After), Types: named[voice.EventType](p.Type), Limit: 100,
+	}
+	if p.Limit != nil {
+		f.Limit = *p.Limit
+	}
+	streaming := wantsStream(q.http.Header.Values("Accept"))
+	if streaming && p.LastEventID != nil {
+		f.After = *p.LastEventID
+	}
+	told := v.control.Told()
+	found, err := v.control.Events(ctx, q.who, f)
+	if err != nil {
+		return nil, err
+	}
+	if streaming {
+		return v.stream(q, f, found, told)
+	}
+	out := openapi.ListEvents200JSONResponse{Results: make([]openapi.Event, len(found)), After: f.After}
+	for i := range found {
+		if out.Results[i], err = event(&found[i]); err != nil {
+			return nil, err
+		}
+		out.After = found[i].Seq
+	}
+	return out, nil
+}
+
+// wantsStream reports whether Accept names the type of a stream (RFC 9110
+// §12.5.1).
+func wantsStream(accept []string) bool {
+	for one := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		kind, parameters, err := mime.ParseMediaType(one)
+		weight, weighed := parameters["q"]
+		if err == nil && kind == eventStreamType && (!weighed || strings.Trim(weight, "0.") != "") {
+			return true
+		}
+	}
+	return false
+}
+
+const eventStreamType = "text/event-stream"
+
+// event is an event as the API shows it.
+func event(e *voice.Event) (openapi.Event, error) {
+	payload, err := payloadOf(e)
+	if err != nil {
+		return openapi.Event{}, err
+	}
+	object, err := recast[map[string]any](payload)
+	return openapi.Event{
+		ID: string(e.ID), Seq: e.Seq, Service: voice.ServiceChannels, Event: openapi.EventType(e.Type),
+		CreatedAt: openapi.Time{Time: e.At}, Payload: object,
+	}, err
+}
+
+// EventBody is what receivers of webhooks get of an event. It is the same each
+// time.
+func EventBody(e voice.Event) ([]byte, error) {
+	payload, err := payloadOf(&e)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(struct {
+		Service string          `json:"service"`
+		Event   voice.EventType `json:"event"`
+		Payload any             `json:"payload"`
+	}{voice.ServiceChannels, e.Type, payload})
+}
+
+// payloadOf is what an event is about, in the shape that the API has for it, as it
+// was when the event was stored. It has no address in it: nobody asked, so that it
+// is not known by which one the server is reached.
+func payloadOf(e *voice.Event) (any, error) {
+	switch s := e.Subject; {
+	case s.Call != nil:
+		return callAt(s.Call, e.At), nil
+	case s.Recording != nil:
+		return recording(s.Recording, nil), nil
+	case s.Transcription != nil:
+		return transcriptionEvent(s.Transcription), nil
+	}
+	return nil, fmt.Errorf("event %s is about nothing", e.ID)
+}
+
+// toldTranscription is a transcription as events tell of it.
+type toldTranscription struct {
+	ID          string       `json:"id"`
+	RecordingID string       `json:"recordingId"`
+	Status      string       `json:"status"`
+	Stereo      bool         `json:"stereo"`
+	Locale      string       `json:"locale"`
+	Summary     string       `json:"summary,omitempty"`
+	Problem     string       `json:"problem,omitempty"`
+	CreatedAt   openapi.Time `json:"createdAt"`
+	UpdatedAt   openapi.Time `json:"updatedAt"`
+}
+
+func transcriptionEvent(t *voice.Transcription) toldTranscription {
+	return toldTranscription{
+		ID: string(t.ID), RecordingID: string(t.Recording), Status: string(t.Status), Stereo: t.Stereo, Locale: t.Locale,
+		Summary: t.Summary, Problem: t.Problem, CreatedAt: openapi.Time{Time: t.CreatedAt}, UpdatedAt: openapi.Time{Time: t.UpdatedAt},
+	}
+}
+
+func (v *verbs) stream(q *request, f voice.EventFilter, found []voice.Event, told <-chan struct{}) (openapi.ListEventsResponseObject, error) {
+	s := &eventStream{
+		filter: f, found: found, told: told, ending: v.ending, head: q.http.Method == http.MethodHead,
+		more: func(ctx context.Context, f voice.EventFilter) ([]voice.Event, <-chan struct{}, error) {
+			told := v.control.Told() // before we look
+			found, err := v.control.Events(ctx, q.who, f)
+			return found, told, err
+		},
+		mayStill: func(ctx context.Context) error {
+			_, err := v.control.Authenticate(ctx, q.http.Header.Get("Authorization"))
+			return err
+		},
+		ctx: q.http.Context(),
+	}
+	select {
+	case v.streams <- struct{}{}:
+	default:
+		return nil, &voice.Error{Code: voice.CodeUnavailable, Message: "The server has as many streams of events as it can: read events page by page"}
+	}
+	s.leave = func() { <-v.streams }
+	return s, nil
+}
