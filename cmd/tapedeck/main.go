@@ -26,6 +26,7 @@ type cli struct {
 	Key       keyCmd           `cmd:"" help:"Administer access keys."`
 	Journal   journalCmd       `cmd:"" help:"Look into journals, render and repair them."`
 	Recording recordingCmd     `cmd:"" help:"List, fetch, prove, make anew and delete recordings."`
+	Webhook   webhookCmd       `cmd:"" help:"Administer webhooks, see what became of them, and replay."`
 	Receipt   receiptKeyCmd    `cmd:"" name:"receipt-key" help:"Print the public key that receipts are verified with."`
 	Version   kong.VersionFlag `help:"Print the version."`
 }
