@@ -75,6 +75,7 @@ func formats() []Package {
 		{Path: "ogg", Floor: Formats, Does: "Ogg files of Opus packets"},
 		{Path: "flow", Floor: Formats, Imports: []string{"voice"}, Does: "which command of a call flow comes next"},
 		{Path: "vad", Floor: Formats, Does: "speech or silence, frame by frame"},
+		{Path: "dtmf", Floor: Formats, Does: "the keys of a telephone, heard in audio"},
 		{Path: "tone", Floor: Formats, Imports: []string{"audio"}, Does: "ringing tones, the beep, the two tones of a key"},
 		{Path: "receipt", Floor: Formats, Does: "signed receipts: the signature in the bytes, and its proof"},
 	}
@@ -96,7 +97,7 @@ func stores() []Package {
 func engines() []Package {
 	return []Package{
 		{Path: "sip", Floor: Engines, Does: "the user agent: transports, dialogs in order, digest, timers"},
-		{Path: "media", Floor: Engines, Imports: []string{"audio", "codec", "jitter", "rtp", "tone", "sdp"}, Does: "legs, bridges that relay or transcode, prompts, listeners and taps, on epoll workers"},
+		{Path: "media", Floor: Engines, Imports: []string{"audio", "codec", "dtmf", "jitter", "rtp", "tone", "sdp"}, Does: "legs, bridges that relay or transcode, prompts, listeners and taps, on epoll workers"},
 		{Path: "recorder", Floor: Engines, Imports: []string{"voice", "rtp", "journal"}, Does: "captures: packets of a call into its journal"},
 		{Path: "render", Floor: Engines, Imports: []string{"voice", "audio", "timeline", "codec", "journal", "wav", "codec/opus", "flac", "mp3", "ogg"}, Does: "journal to plan to WAV and receipt"},
 		{Path: "archive", Floor: Engines, Imports: []string{"voice", "blob"}, Does: "finished recordings into the bucket and out of it"},

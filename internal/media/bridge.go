@@ -63,6 +63,7 @@ func (br *Bridge) link(at time.Duration) error {
 	b.peer, b.bridge = a, br
 	for _, l := range []*Leg{a, b} {
 		l.cutPlay(at)
+		l.leaveAudience()
 		l.out.Break()
 		l.route()
 		l.arrangeComfort(at)
@@ -79,6 +80,8 @@ func (br *Bridge) part(at time.Duration) {
 	br.b.unlink()
 	br.a.arrangeComfort(at)
 	br.b.arrangeComfort(at)
+	br.a.arrangeAudience(at)
+	br.b.arrangeAudience(at)
 }
 
 // unlink is one leg's side of the end of a bridge.

@@ -10,6 +10,24 @@ import (
 	"tapedeck/internal/rtp"
 )
 
+// hearing makes what a party says audible, at one rate:
+//
+//	packet → jitter.Buffer → decoder → resampler → ready
+type hearing struct {
+	buffer *jitter.Buffer
+	rate   int           // of what is ready, Hz
+	usual  time.Duration // how much is silence where nothing came
+
+	ears   []*ears // one per format met; a packet in the buffer has the place of its own as PT
+	ear    *ears   // of the newest frame; nil before the first
+	pcm    []int16 // scratch of one decoded frame
+	slewed []int16
+	warp   audio.Stretcher // follows the jitter buffer's clock
+	ready  []int16         // mono, at the rate: to be sent, or heard
+
+	concealed time.Duration // by decoding faults
+}
+
 // ears decode one format of a leg and bring it to the rate of what is sent. They are
 // known by the format, because a payload type may come to mean something else while
 // packets of it wait in the buffer.
@@ -26,89 +44,89 @@ const longestFrame = 200 * time.Millisecond
 
 // pull brings one item of the buffer into what is ready to be sent. At is when it
 // will be heard.
-func (t *transcoder) pull(at time.Duration) {
-	it := t.buffer.Pop(at)
+func (h *hearing) pull(at time.Duration) {
+	it := h.buffer.Pop(at)
 	switch it.Kind {
 	case jitter.Frame:
-		t.decode(&it)
+		h.decode(&it)
 	case jitter.Comfort:
-		if e := t.ear; e != nil {
-			e.hiss.describe(it.Payload, t.ears[it.PT].info.ClockRate, e.info.SampleRate)
+		if e := h.ear; e != nil {
+			e.hiss.describe(it.Payload, h.ears[it.PT].info.ClockRate, e.info.SampleRate)
 			e.noisy = true
 		}
 	case jitter.Loss:
-		t.conceal(&it)
+		h.conceal(&it)
 	case jitter.Silence:
-		t.fill(it.Length)
+		h.fill(it.Length)
 	default: // nothing came yet
-		t.fill(t.speaker.ptime)
+		h.fill(h.usual)
 	}
 }
 
 // decode makes a packet audible.
-func (t *transcoder) decode(it *jitter.Item) {
-	e := t.earsOf(it.PT)
+func (h *hearing) decode(it *jitter.Item) {
+	e := h.earsOf(it.PT)
 	if e == nil {
-		t.concealed += it.Length
-		t.fill(max(it.Length, tick))
+		h.concealed += it.Length
+		h.fill(max(it.Length, tick))
 		return
 	}
-	t.pcm = grow(t.pcm, int(rtp.Units(longestFrame, e.info.SampleRate)))
-	n, err := e.decoder.Decode(t.pcm, it.Payload)
+	h.pcm = grow(h.pcm, int(rtp.Units(longestFrame, e.info.SampleRate)))
+	n, err := e.decoder.Decode(h.pcm, it.Payload)
 	if err != nil || n == 0 { // not one of our codec's packets: as if it were lost
 		n = int(rtp.Units(max(it.Length, tick), e.info.SampleRate))
-		e.decoder.Conceal(t.pcm[:n])
-		t.concealed += it.Length
+		e.decoder.Conceal(h.pcm[:n])
+		h.concealed += it.Length
 	}
 	e.noisy = false
-	frame := t.pcm[:n]
+	frame := h.pcm[:n]
 	if it.Slew != 0 {
 		longer := n + it.Slew*max(1, n/jitter.SlewPart)
-		t.slewed = grow(t.slewed, longer)[:longer]
-		t.warp.Stretch(t.slewed, frame, nil)
-		frame = t.slewed
+		h.slewed = grow(h.slewed, longer)[:longer]
+		h.warp.Stretch(h.slewed, frame, nil)
+		frame = h.slewed
 	}
-	t.ready = e.resample.Process(t.ready, frame)
+	h.ready = e.resample.Process(h.ready, frame)
 }
 
 // conceal fills in for what was lost: from the packet after it where that holds it
 // once more, else by what the decoder finds plausible.
-func (t *transcoder) conceal(it *jitter.Item) {
-	e := t.ear
+func (h *hearing) conceal(it *jitter.Item) {
+	e := h.ear
 	if e == nil {
-		t.fill(it.Length)
+		h.fill(it.Length)
 		return
 	}
 	n := int(rtp.Units(it.Length, e.info.SampleRate))
-	t.pcm = grow(t.pcm, n)
-	frame := t.pcm[:n]
-	if r, ok := e.decoder.(codec.Recoverer); ok && len(it.Next) > 0 && t.ears[it.PT] == e {
+	h.pcm = grow(h.pcm, n)
+	frame := h.pcm[:n]
+	if r, ok := e.decoder.(codec.Recoverer); ok && len(it.Next) > 0 && h.ears[it.PT] == e {
 		if got, err := r.Recover(frame, it.Next); err == nil && got == n {
-			t.ready = e.resample.Process(t.ready, frame)
+			h.ready = e.resample.Process(h.ready, frame)
 			return
 		}
 	}
 	e.decoder.Conceal(frame)
-	t.ready = e.resample.Process(t.ready, frame)
+	h.ready = e.resample.Process(h.ready, frame)
 }
 
 // fill is silence, or the noise that the party described.
-func (t *transcoder) fill(d time.Duration) {
-	e := t.ear
+func (h *hearing) fill(d time.Duration) {
+	e := h.ear
 	if e == nil {
-		n := max(int(rtp.Units(d, t.speaker.info.SampleRate)), 1)
-		t.ready = slices.Grow(t.ready, n)[:len(t.ready)+n]
-		clear(t.ready[len(t.ready)-n:])
+		n := max(int(rtp.Units(d, h.rate)), 1)
+		h.ready = slices.Grow(h.ready, n)[:len(h.ready)+n]
+		clear(h.ready[len(h.ready)-n:])
 		return
 	}
 	n := max(int(rtp.Units(d, e.info.SampleRate)), 1)
-	t.pcm = grow(t.pcm, n)
+	h.pcm = grow(h.pcm, n)
 	if e.noisy {
-		e.hiss.fill(t.pcm[:n])
+		e.hiss.fill(h.pcm[:n])
 	} else {
-		clear(t.pcm[:n])
+		clear(h.pcm[:n])
 	}
-	t.ready = e.resample.Process(t.ready, t.pcm[:n])
+	h.ready = e.resample.Process(h.ready, h.pcm[:n])
 }
 
 func grow(b []int16, n int) []int16 {
@@ -118,54 +136,66 @@ func grow(b []int16, n int) []int16 {
 	return b
 }
 
-// place finds the ears of a format among the transcoder's, or a place for them.
+// place finds the ears of a format among those that were met, or a place for them.
 // There are no more than we have formats.
-func (t *transcoder) place(f codec.Info) uint8 {
-	for i, e := range t.ears {
+func (h *hearing) place(f codec.Info) uint8 {
+	for i, e := range h.ears {
 		if e.info == f {
 			return uint8(i)
 		}
 	}
-	t.ears = append(t.ears, &ears{info: f})
-	return uint8(len(t.ears) - 1)
+	h.ears = append(h.ears, &ears{info: f})
+	return uint8(len(h.ears) - 1)
 }
 
 // earsOf finds the decoder at a place, and makes it for the first packet of its
 // format. Where none can be made, it is the one in use, which may be nil.
-func (t *transcoder) earsOf(place uint8) *ears {
-	e := t.ears[place]
-	if e == t.ear {
+func (h *hearing) earsOf(place uint8) *ears {
+	e := h.ears[place]
+	if e == h.ear {
 		return e
 	}
 	if e.decoder == nil {
 		decoder, err := codec.NewDecoder(mono(e.info))
 		if err != nil {
-			return t.ear
+			return h.ear
 		}
 		e.decoder = decoder
-		e.resample = audio.NewResampler(e.info.SampleRate, t.speaker.info.SampleRate)
+		e.resample = audio.NewResampler(e.info.SampleRate, h.rate)
 	}
-	if t.ear != nil { // another decoder goes on: what this one holds back comes first
-		t.ready = t.ear.resample.Flush(t.ready)
+	if h.ear != nil { // another decoder goes on: what this one holds back comes first
+		h.ready = h.ear.resample.Flush(h.ready)
 	}
 	e.decoder.Reset()
 	e.noisy = false
-	t.prime(e)
-	t.ear = e
+	h.prime(e)
+	h.ear = e
 	return e
 }
 
 // prime makes up at once for what the resampler holds back, so that a frame in is
 // a frame out from the first one on.
-func (t *transcoder) prime(e *ears) {
+func (h *hearing) prime(e *ears) {
 	probe := int(rtp.Units(longestFrame, e.info.SampleRate))
-	t.pcm = grow(t.pcm, probe)
-	clear(t.pcm[:probe])
+	h.pcm = grow(h.pcm, probe)
+	clear(h.pcm[:probe])
 	e.resample.Reset()
-	before := len(t.ready)
-	t.ready = e.resample.Process(t.ready, t.pcm[:probe])
-	held := int(rtp.Units(longestFrame, t.speaker.info.SampleRate)) - (len(t.ready) - before)
+	before := len(h.ready)
+	h.ready = e.resample.Process(h.ready, h.pcm[:probe])
+	held := int(rtp.Units(longestFrame, h.rate)) - (len(h.ready) - before)
 	e.resample.Reset()
-	t.ready = t.ready[:before+max(held, 0)]
-	clear(t.ready[before:])
+	h.ready = h.ready[:before+max(held, 0)]
+	clear(h.ready[before:])
+}
+
+// put takes a packet of audio or of comfort noise in a format.
+func (h *hearing) put(k jitter.Packet, p *rtp.Received, f codec.Info) {
+	k.PT = h.place(f)
+	if f.Is(codec.CN) {
+		k.Class = jitter.Noise
+	} else {
+		units, _ := f.Duration(p.Payload)
+		k.Length = time.Duration(units) * time.Second / time.Duration(f.ClockRate)
+	}
+	h.buffer.Put(k)
 }

@@ -36,8 +36,11 @@ type live struct {
 	heardBy heardBy       // what transcoders of the past counted
 	hush    codec.Encoder // of what we say ourselves; nil = not needed yet
 
-	player  *player // nil = nothing is played
-	monitor monitor
+	player    *player // nil = nothing is played
+	monitor   monitor
+	listeners []Listener
+	audible   *audience // nil = nobody listens
+	inBand    bool      // keys are listened for in the audio
 
 	ptime     time.Duration // of comfort silence
 	silenceAt time.Duration // when the next frame of it is due
@@ -71,6 +74,7 @@ func (l *Leg) arrive(w *worker) error {
 	if l.configured {
 		at := w.now()
 		l.arrangeComfort(at)
+		l.arrangeAudience(at)
 		l.arrangeWatch(at, false)
 		w.wheel.arm(&l.timers[controlTimer], l.controlAt)
 	}
@@ -107,6 +111,7 @@ func (l *Leg) configure(n *sdp.Negotiated, at time.Duration) {
 		l.peer.route()
 	}
 	l.arrangeComfort(at)
+	l.arrangeAudience(at)
 	l.arrangeWatch(at, true)
 	if first {
 		l.controlAt = at + reportInterval(true)
@@ -185,8 +190,14 @@ func (l *Leg) take(p *rtp.Received) {
 			l.tell(Event{Kind: Digit, Digit: digit, At: p.Arrival})
 		}
 	}
-	if l.peer != nil && l.receives && p.Verdict != rtp.Duplicate {
+	if !l.receives || p.Verdict == rtp.Duplicate {
+		return
+	}
+	switch {
+	case l.peer != nil:
 		l.relay(p)
+	case l.audible != nil:
+		l.audible.take(l, p)
 	}
 }
 
@@ -244,7 +255,7 @@ func (l *Leg) shut(at time.Duration) {
 	}
 	l.over = true
 	l.cutPlay(at)
-	l.monitor.taps = nil
+	l.monitor.taps, l.audible = nil, nil
 	if l.bridge != nil {
 		l.bridge.part(at)
 	}

@@ -48,7 +48,9 @@ func likeness(want, got []int16) float64 {
 }
 
 // speech is what a prompt sounds like.
-func speech() *audio.Clip { return &audio.Clip{Rate: codectest.SpeechRate, Samples: codectest.Speech()} }
+func speech() *audio.Clip {
+	return &audio.Clip{Rate: codectest.SpeechRate, Samples: codectest.Speech()}
+}
 
 // The party hears the prompt in every codec and packet time, in one stream with the
 // silence around it.

@@ -22,27 +22,20 @@ import (
 // after what is in it has been sent, but not within a second of the end before.
 type transcoder struct {
 	from, to *Leg
-	buffer   *jitter.Buffer
-	epoch    uint32
-	running  bool
-	due      time.Duration // when the next frame goes out
+	hearing
+	epoch   uint32
+	running bool
+	due     time.Duration // when the next frame goes out
 
 	drained time.Duration // when what was in here was sent on at once, newest time
 	again   bool          // drained holds a time
 
 	speaker speaker
-	ears    []*ears // one per format met; a packet in the buffer has the place of its own as PT
-	ear     *ears   // of the newest frame; nil before the first
-	pcm     []int16 // scratch of one decoded frame
-	slewed  []int16
-	warp    audio.Stretcher // follows the jitter buffer's clock
-	ready   []int16         // mono, at the speaker's rate: to be sent
 
 	event      eventState
 	eventUntil time.Duration // audio gives way to an event until then
 
-	made      uint64
-	concealed time.Duration // by decoding faults
+	made uint64
 }
 
 // heardBy are the counters of transcoders.
@@ -85,7 +78,7 @@ const mostPayload = 1440
 const calm = time.Second
 
 func newTranscoder(from, to *Leg) *transcoder {
-	t := &transcoder{from: from, to: to, buffer: jitter.New(jitter.Options{})}
+	t := &transcoder{from: from, to: to, hearing: hearing{buffer: jitter.New(jitter.Options{})}}
 	t.change()
 	return t
 }
@@ -95,6 +88,7 @@ func (t *transcoder) change() {
 	send := t.to.agreed.Send
 	s := &t.speaker
 	s.pt, s.ptime = send.PT, t.to.ptime
+	t.usual = s.ptime
 	t.buffer.SetLead(s.ptime)
 	if s.encoder != nil && s.info == send.Info && s.fmtp == send.Fmtp {
 		return
@@ -108,6 +102,7 @@ func (t *transcoder) change() {
 		return
 	}
 	s.info, s.fmtp, s.encoder = send.Info, send.Fmtp, encoder
+	t.rate = s.info.SampleRate
 	if rate != 0 && rate != s.info.SampleRate {
 		t.ready, t.ear = t.ready[:0], nil
 		for _, e := range t.ears {
@@ -162,14 +157,12 @@ func (t *transcoder) take(p *rtp.Received, r *route) {
 	case !r.audio():
 		k.Class, k.Payload = jitter.Mark, nil
 		t.passEvent(p, r)
-	case r.from.Is(codec.CN):
-		k.Class, k.PT = jitter.Noise, t.place(r.from)
-	default:
-		k.PT = t.place(r.from)
-		units, _ := r.from.Duration(p.Payload)
-		k.Length = time.Duration(units) * time.Second / time.Duration(r.from.ClockRate)
 	}
-	t.buffer.Put(k)
+	if k.Class == jitter.Mark {
+		t.buffer.Put(k)
+	} else {
+		t.put(k, p, r.from)
+	}
 	if !t.running {
 		t.running = true
 		t.due = p.Arrival.Truncate(tick) + tick

@@ -17,6 +17,7 @@ const (
 	controlTimer                  // send an RTCP report
 	watchTimer                    // look whether media stopped
 	playTimer                     // send what was transcoded for the peer
+	hearTimer                     // give listeners what the party says
 	timerKinds
 )
 

@@ -144,6 +144,8 @@ func (w *worker) expire(t *timer) {
 		l.watch(at)
 	case playTimer:
 		l.play(at)
+	case hearTimer:
+		l.listen(at)
 	}
 	w.busy = nil
 }

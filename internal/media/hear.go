@@ -1,0 +1,175 @@
+package media
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"tapedeck/internal/codec"
+	"tapedeck/internal/dtmf"
+	"tapedeck/internal/jitter"
+	"tapedeck/internal/rtp"
+	"tapedeck/internal/sdp"
+)
+
+// ListenRate is the sample rate of what a Listener hears, Hz.
+const ListenRate = 16000
+
+// listenFrame is how long a frame of a Listener is.
+const listenFrame = 20 * time.Millisecond
+
+// Listener hears what a leg's party says: every 20 ms a frame of so much audio at
+// ListenRate, mono, without gaps: what was lost is made up for, and where nothing
+// comes there is silence. At is when the frame is heard. Hear is called by the leg's
+// worker: it must not block or allocate, and must not keep the frame.
+type Listener interface {
+	Hear(frame []int16, at time.Duration)
+}
+
+// Listen replaces all listeners of the leg; none = nobody listens. When it returns, no
+// former one is called any more. The error is ErrBridged while the leg is joined, and
+// ErrClosed after its end; a bridge ends all listening.
+func (l *Leg) Listen(ls ...Listener) error {
+	own := append([]Listener(nil), ls...)
+	err := l.do(func(w *worker) error {
+		switch {
+		case l.over && len(own) > 0:
+			return ErrClosed
+		case l.peer != nil && len(own) > 0:
+			return ErrBridged
+		}
+		l.listeners = own
+		l.arrangeAudience(w.now())
+		return nil
+	})
+	if err != nil && (len(own) > 0 || !errors.Is(err, ErrClosed)) {
+		return fmt.Errorf("listen to leg %s: %w", l.name, err)
+	}
+	return nil
+}
+
+// HearKeys lets the leg listen for keys in the audio, which come as Digit events. It
+// does so while the leg is not bridged, and only as long as no telephone-event is
+// agreed on: a key that comes both ways is one.
+func (l *Leg) HearKeys(on bool) error {
+	err := l.do(func(w *worker) error {
+		if l.over {
+			return ErrClosed
+		}
+		l.inBand = on
+		l.arrangeAudience(w.now())
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("hear keys on leg %s: %w", l.name, err)
+	}
+	return nil
+}
+
+// audience decodes what a leg's party says for who listens.
+type audience struct {
+	hearing
+	epoch uint32
+	due   time.Duration  // when the next frame is heard
+	keys  *dtmf.Detector // nil = none are listened for
+}
+
+// wantsKeys reports whether keys are to be heard in the audio.
+func (l *Leg) wantsKeys() bool { return l.inBand && l.configured && l.agreed.Event == nil }
+
+// arrangeAudience starts or stops decoding.
+func (l *Leg) arrangeAudience(at time.Duration) {
+	t := &l.timers[hearTimer]
+	if l.over || l.peer != nil || !l.configured || len(l.listeners) == 0 && !l.wantsKeys() {
+		l.audible = nil
+		l.w.wheel.cancel(t)
+		return
+	}
+	if l.audible == nil {
+		a := &audience{hearing: hearing{buffer: jitter.New(jitter.Options{Lead: listenFrame}), rate: ListenRate, usual: listenFrame}}
+		a.epoch, a.due = l.in.Epoch(), at+listenFrame
+		l.audible = a
+	}
+	switch a := l.audible; {
+	case !l.wantsKeys():
+		a.keys = nil
+	case a.keys == nil:
+		a.keys = dtmf.New(ListenRate)
+	}
+	if !t.armed() {
+		l.w.wheel.arm(t, l.audible.due)
+	}
+}
+
+// leaveAudience ends all listening, because the leg is bridged.
+func (l *Leg) leaveAudience() {
+	l.listeners, l.audible = nil, nil
+	l.w.wheel.cancel(&l.timers[hearTimer])
+}
+
+// take puts a packet of the leg into the buffer.
+func (a *audience) take(l *Leg, p *rtp.Received) {
+	if p.Verdict == rtp.Late {
+		if ssrc, _ := l.in.SSRC(); p.SSRC != ssrc {
+			return // of a stream that another has replaced: it has no place any more
+		}
+	}
+	if epoch := l.in.Epoch(); epoch != a.epoch {
+		a.epoch = epoch
+		a.buffer.Restart()
+	}
+	k := jitter.Packet{Seq: p.Seq, Time: p.Time, Arrival: p.Arrival, Payload: p.Payload}
+	c := l.agreedOn(p.PT)
+	if c == nil || c.Is(codec.Event) {
+		k.Class, k.Payload = jitter.Mark, nil
+		a.buffer.Put(k)
+		return
+	}
+	k.ClockRate = c.ClockRate
+	a.put(k, p, c.Info)
+}
+
+// agreedOn finds the format of a payload type, by the last exchange or the one before
+// it, of which something may still be under way.
+func (l *Leg) agreedOn(pt uint8) *sdp.Codec {
+	for i := range l.agreed.Receive {
+		if l.agreed.Receive[i].PT == pt {
+			return &l.agreed.Receive[i]
+		}
+	}
+	for i := range l.former {
+		if l.former[i].PT == pt {
+			return &l.former[i]
+		}
+	}
+	return nil
+}
+
+// listen gives listeners the frames that are due.
+func (l *Leg) listen(at time.Duration) {
+	a := l.audible
+	if a == nil {
+		return
+	}
+	if at-a.due > catchUp*listenFrame {
+		a.due = at // time went on without us
+	}
+	const n = ListenRate * int(listenFrame) / int(time.Second)
+	for a.due <= at {
+		for len(a.ready) < n {
+			a.pull(a.due + time.Duration(len(a.ready))*time.Second/ListenRate)
+		}
+		frame := a.ready[:n]
+		for _, who := range l.listeners {
+			who.Hear(frame, a.due)
+		}
+		if a.keys != nil {
+			if key, ok := a.keys.Feed(frame); ok {
+				l.tell(Event{Kind: Digit, Digit: key, At: a.due})
+			}
+		}
+		a.ready = a.ready[:copy(a.ready, a.ready[n:])]
+		a.due += listenFrame
+	}
+	l.w.wheel.arm(&l.timers[hearTimer], a.due)
+}
