@@ -16,9 +16,10 @@ const (
 const (
 	twist     = 10.0 // the low tone over the high one: 8 dB and some room (Q.24)
 	untwist   = 4.0  // the high one over the low one: 4 dB and some room
-	apart     = 6.3  // over every other tone of its group: 8 dB
-	purity    = 0.62 // of both tones together, of all that sounds
-	overtone  = 0.1  // of a tone's second harmonic, at most: voices have them
+	apart     = 4.0  // over every other tone of its group: 6 dB
+	purity    = 0.7  // of both tones together, of all that sounds
+	overtone  = 0.1  // of the high tone's second harmonic, at most: voices have them
+	steady    = 2.0  // from one window to the next, of each tone: 3 dB; a voice changes
 	quietest  = 1e-4 // of full scale, mean square: -40 dB
 	onset     = 4    // windows in a row that begin a key: 32 ms of it
 	departure = 4    // windows in a row without it that end one
@@ -30,15 +31,27 @@ const groups = 2
 // Detector hears the keys in one stream of audio. It is for one goroutine.
 type Detector struct {
 	tones [groups][4]goertzel
-	twice [groups][4]goertzel // of their second harmonics
+	twice [4]goertzel // the second harmonics of the high ones; those of the low ones lie among them
 
 	buffer []float64 // of one window
 	filled int
 
-	candidate byte // of the newest windows
+	candidate sight // of the newest window
 	hits      int
 	key       byte // that is pressed; 0 = none
 	misses    int
+}
+
+// sight is what a window holds.
+type sight struct {
+	key       byte // 0 = none
+	low, high float64
+}
+
+// follows reports whether the key of one window goes on in the next.
+func (v sight) follows(before sight) bool {
+	near := func(a, b float64) bool { return a < steady*b && b < steady*a }
+	return v.key != 0 && v.key == before.key && near(v.low, before.low) && near(v.high, before.high)
 }
 
 // goertzel measures the power at one frequency.
@@ -64,7 +77,7 @@ func New(rate int) *Detector {
 	d := &Detector{buffer: make([]float64, 2*int(hop*time.Duration(rate)/time.Second))}
 	for group, frequencies := range [groups][4]float64{{697, 770, 852, 941}, {1209, 1336, 1477, 1633}} {
 		for i, hz := range frequencies {
-			d.tones[group][i], d.twice[group][i] = at(hz, rate), at(2*hz, rate)
+			d.tones[group][i], d.twice[i] = at(hz, rate), at(2*hz, rate)
 		}
 	}
 	return d
@@ -72,7 +85,7 @@ func New(rate int) *Detector {
 
 // Reset forgets what was heard.
 func (d *Detector) Reset() {
-	d.filled, d.candidate, d.hits, d.key, d.misses = 0, 0, 0, 0, 0
+	d.filled, d.candidate, d.hits, d.key, d.misses = 0, sight{}, 0, 0, 0
 }
 
 // Feed takes the next samples, of any length up to 60 ms, and returns a key when it
@@ -99,14 +112,14 @@ func (d *Detector) Feed(samples []int16) (key byte, ok bool) {
 }
 
 // step takes what a window holds, and reports whether a key begins with it.
-func (d *Detector) step(found byte) bool {
-	if found != 0 && found == d.candidate {
-		d.hits++
-	} else {
-		d.candidate, d.hits = found, 1
+func (d *Detector) step(found sight) bool {
+	if !found.follows(d.candidate) {
+		d.hits = 0
 	}
+	d.hits++
+	d.candidate = found
 	if d.key != 0 {
-		if found == d.key {
+		if found.key == d.key {
 			d.misses = 0
 			return false
 		}
@@ -115,32 +128,35 @@ func (d *Detector) step(found byte) bool {
 		}
 		d.key = 0
 	}
-	if d.candidate == 0 || d.hits < onset {
+	if found.key == 0 || d.hits < onset {
 		return false
 	}
-	d.key, d.misses = d.candidate, 0
+	d.key, d.misses = found.key, 0
 	return true
 }
 
-// look says which key sounds in the window; 0 = none.
-func (d *Detector) look() byte {
+// look says which key sounds in the window.
+func (d *Detector) look() (v sight) {
 	var all float64
 	for _, v := range d.buffer {
 		all += v * v
 	}
 	all /= float64(len(d.buffer))
 	if all < quietest {
-		return 0
+		return v
 	}
 	row, low, ok := d.loudest(0)
 	if !ok {
-		return 0
+		return v
 	}
 	column, high, ok := d.loudest(1)
-	if !ok || low > twist*high || high > untwist*low || low+high < purity*all {
-		return 0
+	if !ok || d.twice[column].power(d.buffer) > overtone*high {
+		return v
 	}
-	return "123A456B789C*0#D"[4*row+column]
+	if low > twist*high || high > untwist*low || low+high < purity*all {
+		return v
+	}
+	return sight{key: "123A456B789C*0#D"[4*row+column], low: low, high: high}
 }
 
 // loudest finds the one tone of a group that sounds.
@@ -158,5 +174,5 @@ func (d *Detector) loudest(group int) (which int, power float64, ok bool) {
 			return 0, 0, false
 		}
 	}
-	return which, power, d.twice[group][which].power(d.buffer) < overtone*power
+	return which, power, true
 }

@@ -78,7 +78,9 @@ func TestTolerance(t *testing.T) {
 		"loud":           {press: vary(func(p *press) { p.low, p.high = -6.1, -6.1 })},
 		"noise":          {press: vary(func(p *press) { p.noise = 0.1 })},
 		"long":           {press: vary(func(p *press) { p.length = 3 * time.Second })},
-		"interrupted":    {press: vary(func(p *press) { p.length, p.gap, p.gapAfter = 100*time.Millisecond, 10*time.Millisecond, 45*time.Millisecond })},
+		"interrupted": {press: vary(func(p *press) {
+			p.length, p.gap, p.gapAfter = 100*time.Millisecond, 10*time.Millisecond, 45*time.Millisecond
+		})},
 		"20 ms":          {press: vary(func(p *press) { p.length = 20 * time.Millisecond }), none: true},
 		"3.5 % off":      {press: vary(func(p *press) { p.off, p.length = 0.035, 200*time.Millisecond }), none: true},
 		"14 dB of twist": {press: vary(func(p *press) { p.low, p.high = -6, -20 }), none: true},

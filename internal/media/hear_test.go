@@ -78,7 +78,12 @@ func TestListeningToABadNetwork(t *testing.T) {
 	})
 	s.next = 1 << 60
 	s.run(2*time.Second, nil)
-	if like := likeness(speech().Samples, who.pcm); like < 0.8 {
+	const second = ListenRate
+	var like float64
+	for i := range 5 { // by the second: the buffer's delay changes
+		like += likeness(speech().Samples[i*second:][:second], who.pcm[i*second:][:2*second]) / 5
+	}
+	if like < 0.8 {
 		t.Errorf("likeness %.3f", like)
 	}
 	if who.wrong > 0 || len(who.pcm) < 79*ListenRate/10 {

@@ -181,6 +181,8 @@ func (s *session) onSIP(l *leg, event sip.Event) {
 	case sip.ReofferFailed:
 		l.offer.Withdraw()
 		s.log.Warn("party refused a new offer; the old session stays", "call", l.call.ID, "code", e.Code)
+	case sip.Info:
+		s.onKey(l, e.Key)
 	case sip.Ended:
 		s.finish(l, e)
 	}

@@ -28,6 +28,7 @@ type leg struct {
 	reply     []byte // our answer to the INVITE's offer
 	offerless bool   // the INVITE had no offer: ours went with the 200
 	early     bool   // the reply went out with a 183
+	speaks    bool   // we played something to the party
 
 	order  voice.CallOrder // what a call that we place is to do
 	bridge *bridge
@@ -122,6 +123,10 @@ func (s *session) openMedia(l *leg, near *leg) error {
 		return err
 	}
 	l.media = m
+	// For who has no telephone-events; it takes nothing where they are agreed on.
+	if err := m.HearKeys(true); err != nil {
+		return err
+	}
 	l.offer = sdp.New(sdp.Options{Addr: m.Addr(), Codecs: s.codecsOf(), Accepts: noises()})
 	return nil
 }
@@ -172,6 +177,11 @@ func (s *session) configure(l *leg, n sdp.Negotiated) error {
 		// The peer switched the stream off (RFC 3264 §8.2): what was agreed on
 		// is kept for when it comes back.
 		n.Send, n.Receive, n.Event = l.stream.Send, l.stream.Receive, l.stream.Event
+	}
+	for _, t := range s.takes {
+		if track := t.spoken[l]; track != nil {
+			track.SetCodecs(s.now(), said(l.stream, n)) // before the first packet of it
+		}
 	}
 	if err := l.media.Configure(n); err != nil {
 		return err

@@ -45,7 +45,8 @@ type take struct {
 	on      *leg
 	capture *recorder.Capture
 	tracks  map[*leg]*recorder.Track
-	before  map[*leg]media.Stats // of a leg, when it got its track
+	before  map[*leg]media.Stats     // of a leg, when it got its track
+	spoken  map[*leg]*recorder.Track // what we play to its party
 
 	opened  bool // the journal is on disk
 	begun   bool // sample 0 is set
@@ -108,7 +109,7 @@ func (s *session) record(l *leg, spec takeSpec) (*take, error) {
 		length = seconds(spec.maxLength)
 	}
 	now := time.Now().UTC()
-	t := &take{on: l, spec: spec, tracks: map[*leg]*recorder.Track{}, before: map[*leg]media.Stats{}}
+	t := &take{on: l, spec: spec, tracks: map[*leg]*recorder.Track{}, before: map[*leg]media.Stats{}, spoken: map[*leg]*recorder.Track{}}
 	t.rec = voice.Recording{
 		ID: voice.RecordingID(s.newID()), Workspace: l.call.Workspace, Channel: l.call.Channel, Call: l.call.ID,
 		Status: voice.RecordingAccepted, Origin: spec.origin, Stereo: spec.stereo, MaxLength: length,
@@ -186,6 +187,7 @@ func (t *take) add(l *leg) {
 	if l.media != nil {
 		t.before[l] = l.media.Stats()
 	}
+	t.addSpoken(l)
 }
 
 // drop closes the leg's track, with the count of what came beside its packets.
@@ -194,6 +196,10 @@ func (t *take) drop(l *leg, at time.Duration) {
 		track.Close(at, t.unheard(l))
 		delete(t.tracks, l)
 		delete(t.before, l)
+	}
+	if track := t.spoken[l]; track != nil {
+		track.Close(at, recorder.Unheard{})
+		delete(t.spoken, l)
 	}
 }
 
@@ -215,13 +221,18 @@ func (s *session) retap(l *leg) {
 	if l.media == nil || l.ended {
 		return
 	}
-	var taps []media.Tap
+	var taps, played []media.Tap
 	for _, t := range s.takes {
-		if t.begun && t.covers(l) {
-			taps = append(taps, t.tracks[l])
+		if !t.begun || !t.covers(l) {
+			continue
+		}
+		taps = append(taps, t.tracks[l])
+		if track := t.spoken[l]; track != nil {
+			played = append(played, track)
 		}
 	}
 	l.media.SetTaps(taps...)
+	l.media.SetPlayTaps(played...)
 }
 
 // begin starts the recordings that waited for this of the leg.
@@ -250,6 +261,9 @@ func (s *session) beginTake(t *take) {
 		if l.stream.Held {
 			t.capture.Held(s.now(), l.call.ID, true)
 		}
+	}
+	for l, track := range t.spoken {
+		track.SetCodecs(s.now(), said(l.stream))
 	}
 	s.setLimit(t, t.rec.MaxLength)
 	s.moveTake(t, voice.RecordingStart)
@@ -353,6 +367,9 @@ func (s *session) stopTake(t *take, cause voice.EndCause) {
 	}
 	for track, unheard := range counts {
 		track.Close(s.now(), unheard)
+	}
+	for _, track := range t.spoken {
+		track.Close(s.now(), recorder.Unheard{})
 	}
 	t.stopped = true
 	s.clock.drop(t.limit)

@@ -23,6 +23,8 @@ type outgoing struct {
 	peer   *peer
 	lines  []string // headers of its own
 	sdp    []byte
+	kind   string // of body, which is no description
+	body   []byte
 	auth   []string // Authorization and Proxy-Authorization
 	hops   int      // Max-Forwards
 	tried  int      // challenges answered

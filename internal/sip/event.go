@@ -1,7 +1,9 @@
 package sip
 
+import "time"
+
 // Event is what happens to a dialog. The set is closed: Ringing, Answered, Confirmed,
-// Offered, Reanswered, ReofferFailed, Ended. The events of one dialog are delivered one
+// Offered, Reanswered, ReofferFailed, Info, Ended. The events of one dialog are delivered one
 // after the other, in the order of the wire, without a lock held, on the dialog's own
 // goroutine. The receiver must not block; it may call the dialog's methods.
 type Event interface{ event() }
@@ -36,6 +38,12 @@ type Reanswered struct{ SDP []byte }
 // agreed before still stands. Code 491 means that the peer's own offer came first.
 type ReofferFailed struct{ Code int }
 
+// Info is a key that the peer pressed, told by INFO beside the audio.
+type Info struct {
+	Key      byte          // '0'..'9', '*', '#', 'A'..'D'
+	Duration time.Duration // 0 = not told
+}
+
 // Ended is the last event of every dialog, and comes exactly once.
 type Ended struct {
 	By Side
@@ -53,6 +61,7 @@ func (Confirmed) event()     {}
 func (Offered) event()       {}
 func (Reanswered) event()    {}
 func (ReofferFailed) event() {}
+func (Info) event()          {}
 func (Ended) event()         {}
 
 // Side tells who or what ended a dialog.

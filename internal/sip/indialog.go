@@ -52,6 +52,8 @@ func (d *Dialog) onRequest(in input) {
 		d.onUpdate(in)
 	case methodPrack:
 		d.onPrack(in)
+	case methodInfo:
+		d.onInfo(in)
 	case methodOptions:
 		d.serve(in, d.a.capabilities())
 	default:

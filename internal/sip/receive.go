@@ -183,9 +183,9 @@ func (a *Agent) takeRequest(req *gosip.Request, from flow) {
 		a.m.reject(rejectUnknown)
 	case methodOptions:
 		a.stateless(req, from, a.capabilities())
-	case methodBye, methodUpdate, methodPrack:
+	case methodBye, methodUpdate, methodPrack, methodInfo:
 		a.refuseUnknown(in)
-	case "REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "INFO", "MESSAGE", "PUBLISH":
+	case "REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "PUBLISH":
 		a.m.reject(rejectMethod)
 		a.stateless(req, from, reply{code: 405, reason: "Method Not Allowed", lines: []string{allowLine}})
 	default:
@@ -306,22 +306,32 @@ func (a *Agent) screen(in input) badRequest {
 
 // badExtensions refuses what the request demands and we cannot do.
 func badExtensions(req *gosip.Request) badRequest {
-	var unknown []string
-	for _, o := range splitList(values(req, "require")) {
-		if !strings.EqualFold(o, "timer") && !strings.EqualFold(o, "100rel") {
-			unknown = append(unknown, oneLine(o))
-		}
-	}
-	if len(unknown) > 0 {
+	if unknown := unknownExtensions(req); len(unknown) > 0 {
 		return badRequest{reply{code: 420, reason: "Bad Extension", lines: []string{"Unsupported: " + strings.Join(unknown, ", ")}}, rejectExtension}
 	}
-	if enc := value(req, "content-encoding", "e"); enc != "" && !strings.EqualFold(enc, "identity") {
+	if encoded(req) {
 		return badRequest{reply{code: 415, reason: "Unsupported Media Type", lines: []string{"Accept-Encoding: identity"}}, rejectExtension}
 	}
 	if _, ok := bodyOf(req); !ok && !optionalBody(req) {
 		return badRequest{reply{code: 415, reason: "Unsupported Media Type", lines: []string{acceptLine}}, rejectExtension}
 	}
 	return badRequest{}
+}
+
+// unknownExtensions are those that the request demands and we cannot do.
+func unknownExtensions(req *gosip.Request) (unknown []string) {
+	for _, o := range splitList(values(req, "require")) {
+		if !strings.EqualFold(o, "timer") && !strings.EqualFold(o, "100rel") {
+			unknown = append(unknown, oneLine(o))
+		}
+	}
+	return unknown
+}
+
+// encoded: the body is not what its type says, but packed.
+func encoded(req *gosip.Request) bool {
+	enc := value(req, "content-encoding", "e")
+	return enc != "" && !strings.EqualFold(enc, "identity")
 }
 
 // optionalBody: the sender does not mind that the body is not understood (RFC 3261 §20.11).

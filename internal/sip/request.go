@@ -35,6 +35,9 @@ func (d *Dialog) write(c *call, f flow) []byte {
 		t.line(l)
 	}
 	t.line("User-Agent: ", d.a.o.UserAgent)
+	if o.kind != "" {
+		return t.body(o.kind, o.body)
+	}
 	return t.body(sdpType, o.sdp)
 }
 

@@ -207,7 +207,9 @@ func TestInDialog(t *testing.T) {
 		c.Send(c.Request("OPTIONS", ""))
 		c.Expect("200 OPTIONS")
 		c.Send(c.Request("INFO", ""))
-		if m := c.Expect("405 INFO"); m.Get("Allow") == "" {
+		c.Expect("200 INFO")
+		c.Send(c.Request("REFER", ""))
+		if m := c.Expect("405 REFER"); m.Get("Allow") == "" {
 			t.Error("no Allow")
 		}
 		c.Seq -= 2

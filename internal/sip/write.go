@@ -19,11 +19,12 @@ const (
 	methodOptions = "OPTIONS"
 	methodUpdate  = "UPDATE"
 	methodPrack   = "PRACK"
+	methodInfo    = "INFO"
 )
 
 // What we speak, as it stands in Allow, Supported and Accept.
 const (
-	allowLine     = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK"
+	allowLine     = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO"
 	supportedLine = "Supported: timer, 100rel"
 	acceptLine    = "Accept: application/sdp"
 	sdpType       = "application/sdp"

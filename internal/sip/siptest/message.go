@@ -1,6 +1,7 @@
 package siptest
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -112,7 +113,8 @@ func (m Message) Reply(status, tag, body string, extra ...string) string {
 
 // finish adds body and length.
 func finish(lines []string, body string) string {
-	if body != "" {
+	typed := slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "Content-Type:") })
+	if body != "" && !typed {
 		lines = append(lines, "Content-Type: application/sdp")
 	}
 	lines = append(lines, "Content-Length: "+strconv.Itoa(len(body)), "", body)
