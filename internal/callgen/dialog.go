@@ -104,6 +104,10 @@ func (p *Party) notify(e sip.Event) {
 		p.desc.Withdraw()
 		p.mu.Unlock()
 		p.reply(fmt.Errorf("callgen: the re-INVITE was refused with %d", e.Code))
+	case sip.Info:
+		p.mu.Lock()
+		p.told = append(p.told, e.Key)
+		p.mu.Unlock()
 	case sip.Ended:
 		p.end(e)
 	}

@@ -23,6 +23,9 @@ type PartyOptions struct {
 	// Codecs by preference; telephone-event comes with them. L16 is that of 16 kHz.
 	// Default PCMU, PCMA.
 	Codecs []string
+	// NoEvents leaves telephone-events out of what it offers and takes: its keys are heard
+	// in the audio, or come by INFO.
+	NoEvents bool
 	// Ptime of what it sends. Default 20 ms.
 	Ptime time.Duration
 	// Ring is how long an incoming call rings before it is answered. Default: at once.
@@ -69,6 +72,7 @@ type Party struct {
 	failure error // of ours, why the call could not go on
 	stream  stream
 	heard   []Frame
+	told    []byte // keys that came by INFO
 	reports Reports
 	speaks  bool // the pacer has it
 	isUp    bool
@@ -95,7 +99,7 @@ func newParty(e *Endpoint, o PartyOptions) (*Party, error) {
 	if o.Reports == 0 {
 		o.Reports = 5 * time.Second
 	}
-	infos, err := formats(o.Codecs)
+	infos, err := formats(o.Codecs, !o.NoEvents)
 	if err != nil {
 		return nil, err
 	}
@@ -114,8 +118,9 @@ func newParty(e *Endpoint, o PartyOptions) (*Party, error) {
 	return p, nil
 }
 
-// formats finds codecs by name, and the telephone-events of their clocks.
-func formats(names []string) ([]codec.Info, error) {
+// formats finds codecs by name, and the telephone-events of their clocks if they are
+// wanted.
+func formats(names []string, events bool) ([]codec.Info, error) {
 	var out []codec.Info
 	event, wide := 8000, false
 	for _, name := range names {
@@ -129,6 +134,9 @@ func formats(names []string) ([]codec.Info, error) {
 		}
 		wide = wide || info.Is(codec.Opus)
 		out = append(out, info)
+	}
+	if !events {
+		return out, nil
 	}
 	if wide && len(names) == 1 {
 		event = 48000
@@ -282,7 +290,7 @@ func (p *Party) Reoffer(ctx context.Context, direction sdp.Direction) error {
 
 // Change offers other codecs by a re-INVITE, and waits for its answer.
 func (p *Party) Change(ctx context.Context, codecs ...string) error {
-	infos, err := formats(codecs)
+	infos, err := formats(codecs, !p.o.NoEvents)
 	if err != nil {
 		return err
 	}

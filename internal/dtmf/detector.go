@@ -17,9 +17,10 @@ const (
 	twist     = 10.0 // the low tone over the high one: 8 dB and some room (Q.24)
 	untwist   = 4.0  // the high one over the low one: 4 dB and some room
 	apart     = 4.0  // over every other tone of its group: 6 dB
-	purity    = 0.7  // of both tones together, of all that sounds
+	purity    = 0.85 // of both tones together, of all that sounds
 	overtone  = 0.1  // of the high tone's second harmonic, at most: voices have them
-	steady    = 2.0  // from one window to the next, of each tone: 3 dB; a voice changes
+	steady    = 3.0  // from one window to the next, of each tone: 5 dB; a voice changes
+	aside     = 0.01 // of a tone's frequency: where it is looked for besides
 	quietest  = 1e-4 // of full scale, mean square: -40 dB
 	onset     = 4    // windows in a row that begin a key: 32 ms of it
 	departure = 4    // windows in a row without it that end one
@@ -31,7 +32,8 @@ const groups = 2
 // Detector hears the keys in one stream of audio. It is for one goroutine.
 type Detector struct {
 	tones [groups][4]goertzel
-	twice [4]goertzel // the second harmonics of the high ones; those of the low ones lie among them
+	near  [groups][4][2]goertzel // a little below and above them
+	twice [4]goertzel            // the second harmonics of the high ones; those of the low ones lie among them
 
 	buffer []float64 // of one window
 	filled int
@@ -78,6 +80,7 @@ func New(rate int) *Detector {
 	for group, frequencies := range [groups][4]float64{{697, 770, 852, 941}, {1209, 1336, 1477, 1633}} {
 		for i, hz := range frequencies {
 			d.tones[group][i], d.twice[i] = at(hz, rate), at(2*hz, rate)
+			d.near[group][i] = [2]goertzel{at(hz*(1-aside), rate), at(hz*(1+aside), rate)}
 		}
 	}
 	return d
@@ -173,6 +176,9 @@ func (d *Detector) loudest(group int) (which int, power float64, ok bool) {
 		if i != which && power < apart*other {
 			return 0, 0, false
 		}
+	}
+	for _, g := range d.near[group][which] {
+		power = max(power, g.power(d.buffer))
 	}
 	return which, power, true
 }

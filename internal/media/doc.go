@@ -3,7 +3,8 @@
 //
 //	socket → (batch) → worker → rtp.Receiver → taps
 //	                                         → bridge: rewrite header → the other leg's socket
-//	                   worker's wheel        → comfort silence, RTCP, media timeout
+//	                                         → jitter, decoder → listeners, keys in the audio
+//	                   worker's wheel        → prompts and keys, comfort silence, RTCP, media timeout
 //
 // There is one worker per CPU, a goroutine of its own that owns the sockets and
 // the whole state of its legs; nothing of a leg is shared or locked. Both legs of
@@ -13,7 +14,8 @@
 // datagrams in batches; elsewhere a goroutine per socket reads for it.
 //
 // Called by session. It must never know what a call is, block on a tap or a
-// notification, decode what can be relayed, or allocate, lock or log per packet.
+// notification, decode what can be relayed or what nobody listens to, or allocate, lock or log
+// per packet.
 // Workers are started and joined by Engine.Run, the readers of the portable
 // driver by their worker.
 package media

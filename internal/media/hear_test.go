@@ -83,7 +83,7 @@ func TestListeningToABadNetwork(t *testing.T) {
 	for i := range 5 { // by the second: the buffer's delay changes
 		like += likeness(speech().Samples[i*second:][:second], who.pcm[i*second:][:2*second]) / 5
 	}
-	if like < 0.8 {
+	if like < 0.7 {
 		t.Errorf("likeness %.3f", like)
 	}
 	if who.wrong > 0 || len(who.pcm) < 79*ListenRate/10 {

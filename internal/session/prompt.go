@@ -113,7 +113,7 @@ func (p *prompt) play() {
 	l := p.turn.l
 	l.plays++
 	p.id = l.plays
-	if err := l.media.Play(p.sounds()); err != nil {
+	if err := p.turn.s.play(l, p.sounds()); err != nil {
 		p.finish("", err)
 		return
 	}
