@@ -39,11 +39,9 @@ func TestKeysWithoutEvents(t *testing.T) {
 	if _, err := a.DigitsInBand("x"); err == nil {
 		t.Error("x is a key")
 	}
-	playing, err := a.DigitsInBand("5")
-	if err != nil {
+	if _, err := a.DigitsInBand("5"); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Receive(t, 10*time.Second, playing.Done())
 	testkit.Eventually(t, 10*time.Second, func() bool {
 		pcm := Assemble(b.Heard())
 		return toneIn(pcm, 770) && toneIn(pcm, 1336) && !toneIn(pcm, 697) && !toneIn(pcm, 1477)
