@@ -73,6 +73,11 @@ func packageBudget(pkg string) int {
 		// docs/adr/0005-sip-serialised-per-dialog.md.
 		return maxPackageLines * 3 / 2
 	}
+	if pkg == "media" {
+		// A leg's relay, transcoder, prompts and listeners share one worker, one wheel
+		// and one stream each way, and call each other per packet.
+		return maxPackageLines * 6 / 5
+	}
 	return maxPackageLines
 }
 
