@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -36,6 +37,8 @@ type callRow struct {
 	Commands        string `bun:"commands"`
 	AMD             string `bun:"amd"`
 	Request         string `bun:"request"`
+	Quality         string `bun:"quality"`
+	Seconds         int64  `bun:"seconds"`
 	CreatedAt       int64  `bun:"created_at"`
 	UpdatedAt       int64  `bun:"updated_at"`
 	RingingAt       int64  `bun:"ringing_at"`
@@ -49,16 +52,37 @@ func (r callRow) place() place { return place{r.CreatedAt, r.ID} }
 type callTagRow struct {
 	bun.BaseModel `bun:"table:call_tags"`
 
-	Tag  string `bun:"tag,pk"`
-	Call string `bun:"call,pk"`
+	Tag       string `bun:"tag,pk"`
+	Call      string `bun:"call,pk"`
+	Workspace string `bun:"workspace"`
+	At        int64  `bun:"at"` // the call's created_at
 }
+
+// seconds is how long a call was answered, as the list of calls is asked for it.
+func seconds(c *voice.Call) int64 {
+	switch {
+	case c.AnsweredAt.IsZero():
+		return 0
+	case c.EndedAt.IsZero():
+		return goesOn
+	}
+	return (micros(c.EndedAt) - micros(c.AnsweredAt)) / int64(time.Second/time.Microsecond)
+}
+
+// goesOn stands for the seconds of a call that is answered and has not ended.
+const goesOn = -1
 
 func callRowOf(c *voice.Call) (*callRow, error) {
 	tags, err1 := encode(c.Tags)
 	commands, err2 := encode(c.Commands)
 	amd, err3 := encodeSome(c.AMD)
 	request, err4 := encodeSome(c.Order)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	var quality string
+	var err5 error
+	if c.Quality != (voice.Quality{}) {
+		quality, err5 = encode(c.Quality)
+	}
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return nil, fail("write call", err)
 	}
 	return &callRow{
@@ -68,7 +92,7 @@ func callRowOf(c *voice.Call) (*callRow, error) {
 		HangupCause: c.HangupCause, HangupSource: string(c.HangupSource), HangupSIPCode: c.HangupSIPCode,
 		UserAgent: text(c.UserAgent), RingTimeout: int64(c.RingTimeout), MaxDuration: int64(c.MaxDuration),
 		NotificationURL: text(c.NotificationURL), Tags: tags, Flow: string(c.FlowID), Commands: commands,
-		AMD: amd, Request: request,
+		AMD: amd, Request: request, Quality: quality, Seconds: seconds(c),
 		CreatedAt: micros(c.CreatedAt), UpdatedAt: micros(c.UpdatedAt), RingingAt: micros(c.RingingAt),
 		AnsweredAt: micros(c.AnsweredAt), EndedAt: micros(c.EndedAt), ScheduledFor: micros(c.ScheduledFor),
 	}, nil
@@ -86,7 +110,7 @@ func (r *callRow) noun() (voice.Call, error) {
 		CreatedAt: timeOf(r.CreatedAt), UpdatedAt: timeOf(r.UpdatedAt), RingingAt: timeOf(r.RingingAt),
 		AnsweredAt: timeOf(r.AnsweredAt), EndedAt: timeOf(r.EndedAt), ScheduledFor: timeOf(r.ScheduledFor),
 	}
-	err := errors.Join(decode(r.Tags, &c.Tags), decode(r.Commands, &c.Commands), decode(r.AMD, &c.AMD), decode(r.Request, &c.Order))
+	err := errors.Join(decode(r.Tags, &c.Tags), decode(r.Commands, &c.Commands), decode(r.AMD, &c.AMD), decode(r.Request, &c.Order), decode(r.Quality, &c.Quality))
 	return c, fail("read call "+r.ID, err)
 }
 
@@ -118,7 +142,7 @@ func (t *Tx) PutCall(c voice.Call) error {
 	q := t.db.NewInsert().Model(r).On("CONFLICT (id) DO UPDATE")
 	for _, column := range []string{
 		"status", "reason", "hangup_cause", "hangup_source", "hangup_sip_code", "user_agent",
-		"ring_timeout", "max_duration", "notification_url", "flow", "commands", "amd", "request",
+		"ring_timeout", "max_duration", "notification_url", "flow", "commands", "amd", "request", "quality", "seconds",
 		"updated_at", "ringing_at", "answered_at", "ended_at", "scheduled_for",
 	} {
 		q = q.Set("? = EXCLUDED.?", bun.Ident(column), bun.Ident(column))
@@ -127,7 +151,7 @@ func (t *Tx) PutCall(c voice.Call) error {
 	if err := changed("call", res, err); err != nil {
 		return err
 	}
-	if err := t.putTags(r.ID, c.Tags); err != nil {
+	if err := t.putTags(r, c.Tags); err != nil {
 		return err
 	}
 	return t.tellOfCall(c, voice.CallStatus(old.Status), old.AMD == "" && c.AMD != nil)
@@ -143,13 +167,13 @@ func (t *Tx) stateOfCall(id string) (callRow, error) {
 	return found[0], nil
 }
 
-func (t *Tx) putTags(call string, list []string) error {
+func (t *Tx) putTags(call *callRow, list []string) error {
 	if len(list) == 0 {
 		return nil
 	}
 	tags := make([]callTagRow, len(list))
 	for i, tag := range list {
-		tags[i] = callTagRow{Tag: text(tag), Call: call}
+		tags[i] = callTagRow{Tag: text(tag), Call: call.ID, Workspace: call.Workspace, At: call.CreatedAt}
 	}
 	_, err := t.db.NewInsert().Model(&tags).On("CONFLICT DO NOTHING").Exec(t.ctx)
 	return fail("write tags of call", err)
@@ -174,11 +198,19 @@ func (t *Tx) Call(ws voice.WorkspaceID, ch voice.ChannelID, id voice.CallID) (vo
 func (t *Tx) Calls(f voice.CallFilter) ([]voice.Call, string, error) {
 	oneChannel, channels := eachOf("channel", f.Channels)
 	oneStatus, statuses := eachOf("status", f.Statuses)
-	rows, next, err := page[callRow](t, listCalls, f.Page, func(q *bun.SelectQuery) *bun.SelectQuery {
-		q = q.Where("workspace = ?", string(f.Workspace))
+	over := newest()
+	if len(f.Tags) > 0 {
+		over = tagged()
+		if err := t.rarestFirst(&f); err != nil {
+			return nil, "", err
+		}
+	}
+	kinds := cross(eachKind(&f))
+	rows, next, err := page[callRow](t, listCalls, f.Page, over, func(q *bun.SelectQuery) *bun.SelectQuery {
+		q = q.Where("call_row.workspace = ?", string(f.Workspace))
 		q = created(parties(q, f.From, f.To), f.StartAt, f.EndAt)
 		return narrowCalls(oneStatus(oneChannel(q)), &f)
-	}, cross(channels, statuses))
+	}, cross(cross(cross(channels, statuses), kinds), lasting(f.Duration)))
 	if err != nil {
 		return nil, "", err
 	}
@@ -186,26 +218,83 @@ func (t *Tx) Calls(f voice.CallFilter) ([]voice.Call, string, error) {
 	return out, next, err
 }
 
+// eachKind are the branches of a direction and a type: one index serves both, so
+// that a filter for one of them is one for each value of the other.
+func eachKind(f *voice.CallFilter) (directions, types []branch) {
+	if len(f.Directions) == 0 && len(f.Types) == 0 {
+		return nil, nil
+	}
+	d, k := f.Directions, f.Types
+	if len(d) == 0 {
+		d = []voice.Direction{voice.Incoming, voice.Outgoing}
+	}
+	if len(k) == 0 {
+		k = []voice.CallType{voice.CallPSTN, voice.CallSIP, voice.CallWebRTC}
+	}
+	return branchEach("direction", d), branchEach("type", k)
+}
+
+// rarestFirst puts the tag in front that the fewest calls have: those are gone
+// through. From mostTagged on it does not matter.
+func (t *Tx) rarestFirst(f *voice.CallFilter) error {
+	if len(f.Tags) < 2 {
+		return nil
+	}
+	const mostTagged = 1000
+	least, first := int64(mostTagged+1), 0
+	for i, tag := range f.Tags {
+		some := t.db.NewSelect().Model((*callTagRow)(nil)).ColumnExpr("1").
+			Where("workspace = ? AND tag = ?", string(f.Workspace), text(tag)).Limit(mostTagged)
+		n, err := t.db.NewSelect().TableExpr("(?) AS some", some).Count(t.ctx)
+		if err != nil {
+			return fail("count tags", err)
+		}
+		if n < least {
+			least, first = n, i
+		}
+	}
+	tags := slices.Clone(f.Tags)
+	tags[0], tags[first] = tags[first], tags[0]
+	f.Tags = tags
+	return nil
+}
+
+// tagged goes through the calls of a tag, and not through all calls: the join is
+// written so that it is not turned round.
+func tagged() order {
+	return order{from: "call_tags AS tag CROSS JOIN calls AS call_row", at: "tag.at", id: "tag.call"}
+}
+
 func narrowCalls(q *bun.SelectQuery, f *voice.CallFilter) *bun.SelectQuery {
 	if f.ID != "" {
 		q = q.Where("id = ?", string(f.ID))
 	}
-	if len(f.Types) > 0 {
-		q = q.Where("type IN (?)", bun.List(f.Types))
-	}
-	if len(f.Directions) > 0 {
-		q = q.Where("direction IN (?)", bun.List(f.Directions))
-	}
-	for _, tag := range f.Tags {
-		q = q.Where("id IN (SELECT call FROM call_tags WHERE tag = ?)", text(tag))
-	}
-	if f.Duration != nil {
-		q = q.Where(`CASE WHEN answered_at = 0 THEN 0
-			WHEN ended_at = 0 THEN ? - answered_at
-			ELSE ended_at - answered_at END / 1000000 = ?`,
-			time.Now().UnixMicro(), int64(*f.Duration/time.Second))
+	for i, tag := range f.Tags {
+		if i == 0 {
+			q = q.Where("tag.workspace = ? AND tag.tag = ? AND call_row.id = tag.call", string(f.Workspace), text(tag))
+			continue
+		}
+		q = q.Where("EXISTS (SELECT 1 FROM call_tags AS other WHERE other.tag = ? AND other.call = call_row.id)", text(tag))
 	}
 	return q
+}
+
+// lasting are the calls of a duration: those that have ended, and those that go on
+// and are so long now.
+func lasting(d *time.Duration) []branch {
+	if d == nil {
+		return nil
+	}
+	n := int64(*d / time.Second)
+	now := time.Now()
+	return []branch{
+		func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("seconds = ?", n) },
+		func(q *bun.SelectQuery) *bun.SelectQuery {
+			return q.Where("seconds = ?", goesOn).
+				Where("answered_at > ?", micros(now.Add(-*d-time.Second))).
+				Where("answered_at <= ?", micros(now.Add(-*d)))
+		},
+	}
 }
 
 // parties narrows to a caller and a callee, where given.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -84,15 +85,18 @@ func (t *Tx) UpdateChannel(c voice.Channel) error {
 	return changed("channel", res, nil)
 }
 
-// DeleteChannel deletes a channel. Its calls and recordings stay. One with calls
-// that have not ended is voice.CodeConflict: nobody could reach them any more.
+// DeleteChannel deletes a channel. Its calls and recordings stay; calls that wait for
+// their time fail. One with other calls that have not ended is voice.CodeConflict:
+// nobody could reach them any more.
 func (t *Tx) DeleteChannel(ws voice.WorkspaceID, id voice.ChannelID) error {
 	if _, err := t.Channel(ws, id); err != nil {
 		return err
 	}
 	live, _, err := t.Calls(voice.CallFilter{
 		Workspace: ws, Channels: []voice.ChannelID{id}, Page: voice.Page{Limit: 1},
-		Statuses: slices.DeleteFunc(voice.CallStatuses(), voice.CallStatus.Terminal),
+		Statuses: slices.DeleteFunc(voice.CallStatuses(), func(s voice.CallStatus) bool {
+			return s.Terminal() || s == voice.CallScheduled
+		}),
 	})
 	if err != nil {
 		return err
@@ -103,9 +107,38 @@ func (t *Tx) DeleteChannel(ws voice.WorkspaceID, id voice.ChannelID) error {
 			Message: "The channel has calls that have not ended: hang them up first",
 		}
 	}
+	if err := t.failScheduled(ws, id); err != nil {
+		return err
+	}
 	res, err := t.db.NewDelete().Model((*channelRow)(nil)).
 		Where("id = ? AND workspace = ?", string(id), string(ws)).Exec(t.ctx)
 	return changed("channel", res, err)
+}
+
+// failScheduled ends the calls of a channel that wait for their time.
+func (t *Tx) failScheduled(ws voice.WorkspaceID, id voice.ChannelID) error {
+	f := voice.CallFilter{
+		Workspace: ws, Channels: []voice.ChannelID{id}, Page: voice.Page{Limit: maxPage},
+		Statuses: []voice.CallStatus{voice.CallScheduled},
+	}
+	for {
+		waiting, next, err := t.Calls(f)
+		if err != nil {
+			return err
+		}
+		for _, c := range waiting {
+			c.Status, c.HangupSource, c.Reason = voice.CallFailed, voice.HangupByNone, "its channel was deleted"
+			c.UpdatedAt = time.Now().UTC()
+			c.EndedAt = c.UpdatedAt
+			if err := t.PutCall(c); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		f.Token = next
+	}
 }
 
 // Channel returns a channel, passwords included.
@@ -121,7 +154,7 @@ func (t *Tx) Channel(ws voice.WorkspaceID, id voice.ChannelID) (voice.Channel, e
 // Channels returns one page of a workspace's channels, newest first, and the
 // token of the next page, empty on the last.
 func (t *Tx) Channels(ws voice.WorkspaceID, p voice.Page) ([]voice.Channel, string, error) {
-	rows, next, err := page[channelRow](t, listChannels, p, func(q *bun.SelectQuery) *bun.SelectQuery {
+	rows, next, err := page[channelRow](t, listChannels, p, newest(), func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("workspace = ?", string(ws))
 	}, nil)
 	if err != nil {

@@ -147,7 +147,7 @@ func (t *Tx) Delivery(ws voice.WorkspaceID, id voice.DeliveryID) (voice.Delivery
 // Deliveries returns one page of deliveries, newest first, and the token of the
 // next page, empty on the last.
 func (t *Tx) Deliveries(f voice.DeliveryFilter) ([]voice.Delivery, string, error) {
-	rows, next, err := page[deliveryRow](t, listDeliveries, f.Page, func(q *bun.SelectQuery) *bun.SelectQuery {
+	rows, next, err := page[deliveryRow](t, listDeliveries, f.Page, newest(), func(q *bun.SelectQuery) *bun.SelectQuery {
 		q = q.Where("workspace = ?", string(f.Workspace))
 		if f.Subscription != "" {
 			q = q.Where("subscription = ?", string(f.Subscription))

@@ -52,7 +52,7 @@ func (t *Tx) Media(ws voice.WorkspaceID, id voice.MediaID) (voice.Media, error) 
 // MediaList returns one page of a workspace's uploaded files, newest first, and
 // the token of the next page, empty on the last.
 func (t *Tx) MediaList(ws voice.WorkspaceID, p voice.Page) ([]voice.Media, string, error) {
-	rows, next, err := page[mediaRow](t, listMedia, p, func(q *bun.SelectQuery) *bun.SelectQuery {
+	rows, next, err := page[mediaRow](t, listMedia, p, newest(), func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("workspace = ?", string(ws))
 	}, nil)
 	out := make([]voice.Media, len(rows))

@@ -74,9 +74,16 @@ type row interface{ place() place }
 // merged. One query with IN would read and sort every match.
 type branch func(*bun.SelectQuery) *bun.SelectQuery
 
+// order is what a list is read along: a table, or a join of it that is named, and
+// the columns that hold the places.
+type order struct{ from, at, id string }
+
+// newest is the order of a table's own columns.
+func newest() order { return order{at: "created_at", id: "id"} }
+
 // page reads one page of a list, newest first, and the token of the next page,
 // empty when this is the last. columns select into R; no branches means all.
-func page[R row](t *Tx, list byte, p voice.Page, where branch, branches []branch) ([]R, string, error) {
+func page[R row](t *Tx, list byte, p voice.Page, over order, where branch, branches []branch) ([]R, string, error) {
 	limit := p.Limit
 	if limit < 1 {
 		limit = defaultPage
@@ -96,12 +103,17 @@ func page[R row](t *Tx, list byte, p voice.Page, where branch, branches []branch
 	var all []R
 	for _, narrow := range branches {
 		var rows []R
-		q := narrow(where(t.db.NewSelect().Model(&rows)))
+		q := t.db.NewSelect().Model(&rows)
+		if over.from != "" {
+			q = q.ModelTableExpr(over.from)
+		}
+		q = narrow(where(q))
+		at, id := bun.Safe(over.at), bun.Safe(over.id)
 		if after != nil {
-			q = q.Where("(created_at, id) < (?, ?)", after.at, after.id)
+			q = q.Where("(?, ?) < (?, ?)", at, id, after.at, after.id)
 		}
 		// One more than asked tells whether there is a next page.
-		if err := q.OrderExpr("created_at DESC, id DESC").Limit(int64(limit + 1)).Scan(t.ctx); err != nil {
+		if err := q.OrderExpr("? DESC, ? DESC", at, id).Limit(int64(limit + 1)).Scan(t.ctx); err != nil {
 			return nil, "", fail("read list", err)
 		}
 		all = append(all, rows...)
@@ -130,23 +142,27 @@ func newestFirst[R row](a, b R) int {
 // eachOf makes the branches for several values of a column. One value or none
 // needs no branch: it is a plain condition.
 func eachOf[T ~string](column string, values []T) (branch, []branch) {
+	all := func(q *bun.SelectQuery) *bun.SelectQuery { return q }
+	switch each := branchEach(column, values); len(each) {
+	case 0:
+		return all, nil
+	case 1:
+		return each[0], nil
+	default:
+		return all, each
+	}
+}
+
+// branchEach makes a branch of every value, of one as well.
+func branchEach[T ~string](column string, values []T) []branch {
 	values = slices.Compact(slices.Sorted(slices.Values(values)))
-	is := func(v T) branch {
-		return func(q *bun.SelectQuery) *bun.SelectQuery {
+	out := make([]branch, len(values))
+	for i, v := range values {
+		out[i] = func(q *bun.SelectQuery) *bun.SelectQuery {
 			return q.Where("? = ?", bun.Ident(column), string(v))
 		}
 	}
-	switch len(values) {
-	case 0:
-		return func(q *bun.SelectQuery) *bun.SelectQuery { return q }, nil
-	case 1:
-		return is(values[0]), nil
-	}
-	out := make([]branch, len(values))
-	for i, v := range values {
-		out[i] = is(v)
-	}
-	return func(q *bun.SelectQuery) *bun.SelectQuery { return q }, out
+	return out
 }
 
 // cross combines two sets of branches.

@@ -161,7 +161,7 @@ func (t *Tx) Recordings(f voice.RecordingFilter) ([]voice.Recording, string, err
 		statuses = liveStatuses()
 	}
 	oneStatus, branches := eachOf("status", statuses)
-	rows, next, err := page[recordingRow](t, listRecordings, f.Page, func(q *bun.SelectQuery) *bun.SelectQuery {
+	rows, next, err := page[recordingRow](t, listRecordings, f.Page, newest(), func(q *bun.SelectQuery) *bun.SelectQuery {
 		q = q.Where("workspace = ?", string(f.Workspace))
 		if f.Channel != "" {
 			q = q.Where("channel = ?", string(f.Channel))

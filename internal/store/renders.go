@@ -82,7 +82,7 @@ func (t *Tx) Render(rec voice.RecordingID, id voice.RenderID) (voice.Render, err
 // (voice.RenderAgain), newest first, and the token of the next page, empty on
 // the last.
 func (t *Tx) Renders(rec voice.RecordingID, p voice.Page) ([]voice.Render, string, error) {
-	rows, next, err := page[renderRow](t, listRenders, p, func(q *bun.SelectQuery) *bun.SelectQuery {
+	rows, next, err := page[renderRow](t, listRenders, p, newest(), func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("recording = ? AND kind = ?", string(rec), string(voice.RenderAgain))
 	}, nil)
 	return rendersOf(rows), next, err

@@ -96,7 +96,7 @@ func (t *Tx) Transcription(ws voice.WorkspaceID, id voice.TranscriptionID) (voic
 // Transcriptions returns one page of transcriptions, newest first, and the token
 // of the next page, empty on the last.
 func (t *Tx) Transcriptions(f voice.TranscriptionFilter) ([]voice.Transcription, string, error) {
-	rows, next, err := page[transcriptionRow](t, listTranscriptions, f.Page, func(q *bun.SelectQuery) *bun.SelectQuery {
+	rows, next, err := page[transcriptionRow](t, listTranscriptions, f.Page, newest(), func(q *bun.SelectQuery) *bun.SelectQuery {
 		q = q.Where("workspace = ?", string(f.Workspace))
 		if f.Recording != "" {
 			q = q.Where("recording = ?", string(f.Recording))

@@ -82,7 +82,7 @@ func (t *Tx) Subscription(ws voice.WorkspaceID, id voice.SubscriptionID) (voice.
 // Subscriptions returns one page of a workspace's subscriptions, newest first,
 // and the token of the next page, empty on the last.
 func (t *Tx) Subscriptions(ws voice.WorkspaceID, p voice.Page) ([]voice.Subscription, string, error) {
-	rows, next, err := page[subscriptionRow](t, listSubscriptions, p, func(q *bun.SelectQuery) *bun.SelectQuery {
+	rows, next, err := page[subscriptionRow](t, listSubscriptions, p, newest(), func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("workspace = ?", string(ws))
 	}, nil)
 	if err != nil {

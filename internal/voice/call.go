@@ -118,6 +118,8 @@ type Call struct {
 	FlowID   FlowID          // the current call flow; empty = none
 	Commands []CommandResult // its commands with their states, and those given beside it
 
+	Quality Quality
+
 	AMD   *AMDResult // nil = not looked for, or not found yet
 	Order *CallOrder // of a call that is scheduled; nil once it is placed
 

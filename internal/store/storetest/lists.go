@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -184,16 +185,15 @@ func testPages(t *testing.T, open Opener) {
 	}
 }
 
-// testPagesWhileInserting: who pages sees every row that was there at the first
-// page exactly once, whatever comes in meanwhile.
+// testPagesWhileInserting: who pages through any list sees every row that was there
+// at the first page exactly once, whatever comes in meanwhile.
 func testPagesWhileInserting(t *testing.T, open Opener) {
 	db := opened(t, open)
-	const before = 100
-	first := make([]voice.Recording, before)
-	for i := range first {
-		first[i] = recording(i)
+	tenants(t, db)
+	const before = 60
+	for n := range before {
+		update(t, db, func(tx *store.Tx) error { return insertAll(tx, n) })
 	}
-	putRecordings(t, db, first...)
 	stop := make(chan struct{}) // closed by the reader
 	var wg sync.WaitGroup
 	for w := range 2 {
@@ -204,30 +204,121 @@ func testPagesWhileInserting(t *testing.T, open Opener) {
 					return
 				default:
 				}
-				if err := db.Update(t.Context(), func(tx *store.Tx) error { return tx.PutRecording(recording(n)) }); err != nil {
+				if err := db.Update(t.Context(), func(tx *store.Tx) error { return insertAll(tx, n) }); err != nil {
 					t.Error(err)
 					return
 				}
 			}
 		})
 	}
-	for range 5 {
-		got := recordingIDs(t, db, voice.RecordingFilter{Workspace: wsA, Page: voice.Page{Limit: 7}})
-		seen := map[int]int{}
-		for _, n := range got {
-			seen[n]++
-		}
-		for n := range before {
-			if seen[n] != 1 {
-				t.Errorf("recording %d was listed %d times", n, seen[n])
+	for name, read := range pagedLists() {
+		for range 2 {
+			got := through(t, db, read)
+			seen := map[int]int{}
+			for _, n := range got {
+				seen[n]++
 			}
-		}
-		if !slices.IsSortedFunc(got, func(a, b int) int { return b - a }) {
-			t.Error("not newest first")
+			for n := range before {
+				if seen[n] != 1 {
+					t.Errorf("%s: row %d was listed %d times", name, n, seen[n])
+				}
+			}
+			if !slices.IsSortedFunc(got, func(a, b int) int { return b - a }) {
+				t.Errorf("%s: not newest first", name)
+			}
 		}
 	}
 	close(stop)
 	wg.Wait()
+}
+
+// insertAll makes the n-th row of every list.
+func insertAll(tx *store.Tx, n int) error {
+	c, r := call(n), recording(n)
+	c.Tags = []string{"a", fmt.Sprint("b", n%2)}
+	c.AnsweredAt, c.EndedAt = c.CreatedAt, c.CreatedAt.Add(time.Second)
+	return errors.Join(
+		tx.PutCall(c), tx.PutRecording(r),
+		tx.InsertMedia(voice.Media{ID: voice.MediaID(id(8, n)), Workspace: wsA, CreatedAt: c.CreatedAt}),
+		tx.PutTranscription(voice.Transcription{
+			ID: voice.TranscriptionID(id(9, n)), Workspace: wsA, Recording: r.ID, Call: c.ID, Channel: chA,
+			Status: voice.TranscriptionAvailable, CreatedAt: c.CreatedAt, UpdatedAt: c.CreatedAt,
+		}),
+		tx.InsertChannel(voice.Channel{ID: voice.ChannelID(id(3, n)), Workspace: wsA, Number: fmt.Sprint(n), CreatedAt: c.CreatedAt, UpdatedAt: c.CreatedAt}),
+	)
+}
+
+// readPage reads a page of a list, and returns the ids on it and the token of the
+// next one.
+type readPage func(*store.Tx, voice.Page) ([]string, string, error)
+
+func pagedLists() map[string]readPage {
+	calls := func(f voice.CallFilter) readPage {
+		return func(tx *store.Tx, p voice.Page) ([]string, string, error) {
+			f.Workspace, f.Page = wsA, p
+			rows, next, err := tx.Calls(f)
+			return idsOf(rows, func(c *voice.Call) string { return string(c.ID) }), next, err
+		}
+	}
+	recordings := func(f voice.RecordingFilter) readPage {
+		return func(tx *store.Tx, p voice.Page) ([]string, string, error) {
+			f.Workspace, f.Page = wsA, p
+			rows, next, err := tx.Recordings(f)
+			return idsOf(rows, func(r *voice.Recording) string { return string(r.ID) }), next, err
+		}
+	}
+	second := time.Second
+	return map[string]readPage{
+		"calls":               calls(voice.CallFilter{}),
+		"calls by tag":        calls(voice.CallFilter{Tags: []string{"a"}}),
+		"calls by direction":  calls(voice.CallFilter{Directions: []voice.Direction{voice.Incoming}}),
+		"calls by type":       calls(voice.CallFilter{Types: []voice.CallType{voice.CallPSTN, voice.CallSIP}}),
+		"calls by duration":   calls(voice.CallFilter{Duration: &second}),
+		"calls by parties":    calls(voice.CallFilter{From: "100", To: "200"}),
+		"calls by statuses":   calls(voice.CallFilter{Statuses: []voice.CallStatus{voice.CallAccepted, voice.CallBusy}, Channels: []voice.ChannelID{chA, chB}}),
+		"recordings":          recordings(voice.RecordingFilter{}),
+		"recordings, live":    recordings(voice.RecordingFilter{Live: true, Channel: chA}),
+		"recordings by party": recordings(voice.RecordingFilter{From: "100", Direction: voice.Incoming}),
+		"media": func(tx *store.Tx, p voice.Page) ([]string, string, error) {
+			rows, next, err := tx.MediaList(wsA, p)
+			return idsOf(rows, func(m *voice.Media) string { return string(m.ID) }), next, err
+		},
+		"transcriptions": func(tx *store.Tx, p voice.Page) ([]string, string, error) {
+			rows, next, err := tx.Transcriptions(voice.TranscriptionFilter{Workspace: wsA, Page: p})
+			return idsOf(rows, func(r *voice.Transcription) string { return string(r.ID) }), next, err
+		},
+		"channels": func(tx *store.Tx, p voice.Page) ([]string, string, error) {
+			rows, next, err := tx.Channels(wsA, p)
+			return idsOf(rows, func(c *voice.Channel) string { return string(c.ID) }), next, err
+		},
+	}
+}
+
+func idsOf[T any](rows []T, id func(*T) string) []string {
+	out := make([]string, len(rows))
+	for i := range rows {
+		out[i] = id(&rows[i])
+	}
+	return out
+}
+
+// through reads all pages of a list, each in a transaction of its own.
+func through(t testing.TB, db *store.DB, read readPage) (numbers []int) {
+	t.Helper()
+	page := voice.Page{Limit: 7}
+	for {
+		var ids []string
+		view(t, db, func(tx *store.Tx) (err error) {
+			ids, page.Token, err = read(tx, page)
+			return err
+		})
+		for _, id := range ids {
+			numbers = append(numbers, numberOf(t, id))
+		}
+		if page.Token == "" {
+			return numbers
+		}
+	}
 }
 
 func testPageTokens(t *testing.T, open Opener) {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -116,11 +117,52 @@ func testScheduledCalls(t *testing.T, open Opener) {
 		return err
 	})
 	c.Status, c.Order = voice.CallStarting, nil
+	c.Quality = voice.Quality{PDD: 1230 * time.Millisecond, MOS: 4.41}
 	putCalls(t, db, c)
 	view(t, db, func(tx *store.Tx) error {
 		waiting, err := tx.ScheduledCalls()
 		wantEqual(t, len(waiting), 0)
-		return err
+		got, err2 := tx.Call(wsA, chA, c.ID)
+		wantEqual(t, got, c)
+		return errors.Join(err, err2)
+	})
+}
+
+// testChannelWithScheduledCalls: a channel that is deleted takes the calls with it
+// that wait for their time, however many they are, and no others.
+func testChannelWithScheduledCalls(t *testing.T, open Opener) {
+	db := opened(t, open)
+	tenants(t, db)
+	c := call(0)
+	c.Status = voice.CallCompleted
+	other := call(1)
+	other.Channel, other.Status = chB, voice.CallScheduled
+	putCalls(t, db, c, other)
+	const waiting = 1200
+	update(t, db, func(tx *store.Tx) error {
+		if err := tx.InsertChannel(voice.Channel{ID: chA, Workspace: wsA, Number: "1", CreatedAt: epoch(), UpdatedAt: epoch()}); err != nil {
+			return err
+		}
+		for n := range waiting {
+			c := call(2 + n)
+			c.Status, c.ScheduledFor = voice.CallScheduled, epoch().Add(time.Hour)
+			if err := tx.PutCall(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	update(t, db, func(tx *store.Tx) error { return tx.DeleteChannel(wsA, chA) })
+	failed := callIDs(t, db, voice.CallFilter{Workspace: wsA, Channels: []voice.ChannelID{chA}, Statuses: []voice.CallStatus{voice.CallFailed}, Page: voice.Page{Limit: 1000}})
+	wantEqual(t, len(failed), waiting)
+	view(t, db, func(tx *store.Tx) error {
+		left, err := tx.ScheduledCalls()
+		wantEqual(t, len(left), 1)
+		got, err2 := tx.Call(wsA, chA, voice.CallID(id(1, 2)))
+		if got.Reason == "" || got.EndedAt.IsZero() || got.HangupSource != voice.HangupByNone {
+			t.Errorf("a call of the channel is %+v", got)
+		}
+		return errors.Join(err, err2)
 	})
 }
 
