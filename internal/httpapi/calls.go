@@ -17,15 +17,19 @@ func (v *verbs) CreateCall(ctx context.Context, in openapi.CreateCallRequestObje
 	if err != nil {
 		return nil, err
 	}
+	amd, err := recast[*voice.AMDSettings](in.Body.AmdSettings)
+	if err != nil {
+		return nil, err
+	}
 	q := of(ctx)
 	c, err := v.control.CreateCall(ctx, q.who, ofChannel(in.WorkspaceID, in.ChannelID), control.NewCall{
 		To: in.Body.To, From: given(in.Body.From),
 		RingTimeout: given(in.Body.RingTimeout), MaxDuration: given(in.Body.MaxDuration),
 		Order: voice.CallOrder{
 			Record: given(in.Body.Record), RecordStart: voice.RecordStart(given(in.Body.RecordStart)), Stereo: given(in.Body.Stereo),
-			Flow: given(steps),
+			SendKeys: given(in.Body.SendKeys), FlowStart: voice.FlowStart(given(in.Body.FlowStart)), Flow: given(steps), AMD: amd,
 		},
-		Tags: given(in.Body.Tags),
+		Tags: given(in.Body.Tags), Notification: notified(in.Body.Notification), ScheduledFor: given(in.Body.ScheduledFor),
 	}, q.once)
 	if err != nil {
 		return nil, err
@@ -135,7 +139,11 @@ func callAt(c *voice.Call, now time.Time) openapi.Call {
 		Reason:          some(c.Reason),
 		HangupCauseCode: some(c.HangupCause), HangupSource: some(openapi.HangupSource(c.HangupSource)),
 		CreatedAt: openapi.Time{Time: c.CreatedAt}, UpdatedAt: openapi.Time{Time: c.UpdatedAt},
-		RingingAt: at(c.RingingAt), AnsweredAt: at(c.AnsweredAt), EndedAt: at(c.EndedAt),
+		RingingAt: at(c.RingingAt), AnsweredAt: at(c.AnsweredAt), EndedAt: at(c.EndedAt), ScheduledFor: at(c.ScheduledFor),
+		AmdResult: amdResult(c.AMD), QualityInsights: quality(c.Quality),
+	}
+	if c.NotificationURL != "" {
+		out.Notification = &openapi.Notification{URL: c.NotificationURL}
 	}
 	if !c.AnsweredAt.IsZero() {
 		seconds := int(c.Duration(now) / time.Second)
@@ -159,6 +167,37 @@ func callAt(c *voice.Call, now time.Time) openapi.Call {
 				out.CallFlow.Commands = append(out.CallFlow.Commands, command(&c.Commands[i]))
 			}
 		}
+	}
+	return out
+}
+
+func notified(n *openapi.Notification) *voice.Notification {
+	if n == nil {
+		return nil
+	}
+	return &voice.Notification{URL: n.URL}
+}
+
+func amdResult(r *voice.AMDResult) *openapi.AmdResult {
+	if r == nil {
+		return nil
+	}
+	return &openapi.AmdResult{
+		AnsweredBy: openapi.AmdResultAnsweredBy(r.AnsweredBy), Words: r.Words, Beep: r.Beep, AfterMs: r.After, DecidedAt: at(r.At),
+	}
+}
+
+// quality writes its numbers as text, with two digits.
+func quality(q voice.Quality) *openapi.QualityInsights {
+	out := &openapi.QualityInsights{}
+	if q.PDD > 0 {
+		out.Pdd = some(strconv.FormatFloat(q.PDD.Seconds(), 'f', 2, 64))
+	}
+	if q.MOS > 0 {
+		out.Mos = some(strconv.FormatFloat(q.MOS, 'f', 2, 64))
+	}
+	if out.Pdd == nil && out.Mos == nil {
+		return nil
 	}
 	return out
 }

@@ -70,6 +70,7 @@ func (s *Server) Run(ctx context.Context) error {
 	p.start("jobs", s.runner.Run)
 	p.start("media", s.media.Run)
 	p.start("sip", s.agent.Run)
+	p.start("scheduled calls", s.dialer.Run)
 	p.start("http", s.serveHTTP)
 	s.log.Info("ready", "http", s.listener.Addr().String(), "sip", s.agent.Addr().String(), "data", s.dir.path, "version", s.o.Version)
 

@@ -67,6 +67,7 @@ type Server struct {
 	sessions  *session.Manager
 	publisher *publish.Publisher
 	runner    *jobs.Runner
+	dialer    *jobs.Runner
 	dispatch  *dispatch.Dispatcher
 	webhooks  *webhook.Sender
 	health    *admin.Health
@@ -222,8 +223,19 @@ func (s *Server) openCalls(context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
+	if s.dialer, err = jobs.New(jobs.Options{
+		// A runner of its own: a call is placed at its time, however many files are
+		// being made.
+		DB: s.db, Node: c.Node + " calls", BackoffMax: 10 * time.Second, Logger: s.log,
+		Handlers: map[string]jobs.Handler{
+			voice.JobDial: func(ctx context.Context, j store.Job) error { return s.sessions.Place(ctx, j) },
+		},
+	}); err != nil {
+		return err
+	}
 	if s.sessions, err = session.New(session.Options{
-		Agent: s.agent, Media: s.media, Recorder: s.recorder, DB: s.db, Now: s.now, Wake: s.runner.Wake,
+		Agent: s.agent, Media: s.media, Recorder: s.recorder, DB: s.db, Now: s.now,
+		Wake:         func() { s.runner.Wake(); s.dialer.Wake() },
 		MaxRecording: c.Recording.MaxLength, MediaTimeout: c.Media.Timeout, MaxSessions: c.Session.MaxCalls,
 		Logger: s.log, Registerer: s.registry,
 	}); err != nil {

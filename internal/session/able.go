@@ -46,6 +46,11 @@ func (m *Manager) able(c voice.Command) error {
 		return m.o.Sounds.CanSay(*c)
 	case *voice.Gather:
 		return m.ableGather(c)
+	case *voice.Record:
+		if !c.Transcribe {
+			return nil
+		}
+		return m.understands(localeOr(c.TranscribeLocale), "transcribeLocale")
 	case *voice.Bridge:
 		return m.Able(c.Flow, "callFlow")
 	}
@@ -66,11 +71,16 @@ func (m *Manager) ableGather(c *voice.Gather) error {
 	if !c.Input.Speech() {
 		return nil
 	}
+	return m.understands(localeOr(c.SpeechLocale), "speechLocale")
+}
+
+// understands reports why speech in the locale that a member names cannot be
+// understood.
+func (m *Manager) understands(locale, member string) error {
 	if m.o.Ears == nil {
 		return &voice.Error{Code: voice.CodeSpeechUnavailable, Message: "The server has no engine that understands speech"}
 	}
-	err := m.o.Ears.CanUnderstand(localeOr(c.SpeechLocale))
-	return renamed(err, func(string) string { return "speechLocale" })
+	return renamed(m.o.Ears.CanUnderstand(locale), func(string) string { return member })
 }
 
 // renamed gives the members of an error's faults other names.

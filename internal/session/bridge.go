@@ -14,6 +14,10 @@ type bridge struct {
 	spec      *voice.Bridge
 	command   voice.CommandID // of the near call
 	audio     *media.Bridge   // nil until they hear each other
+
+	whisper *flowRun // the far party's flow, if a part of it runs before; nil = none, or it is over
+	until   int      // how many of its steps
+	tone    uint64   // the number of the ring tone that plays; 0 = none
 }
 
 // other is the far leg for the near one, and the other way round.
@@ -55,6 +59,9 @@ func (s *session) bridge(near *leg, id voice.CommandID, spec *voice.Bridge) (*le
 	b := &bridge{near: near, far: far, spec: spec, command: id}
 	near.bridge, far.bridge = b, b
 	s.startFlow(far, spec.Flow)
+	if b.until = whispered(spec.Flow); b.until > 0 {
+		b.whisper = far.flow
+	}
 	if spec.Record {
 		s.recordFor(near, takeSpec{
 			origin: voice.OriginBridgeCall, stereo: spec.RecordStereo,
@@ -64,6 +71,7 @@ func (s *session) bridge(near *leg, id voice.CommandID, spec *voice.Bridge) (*le
 	s.amend(near, id, func(c *voice.CommandResult) { c.Bridged = far.call.ID })
 	s.command(near, id, voice.CommandOngoing, "")
 	s.dial(far, to, near)
+	s.ringTone(near)
 	return far, nil
 }
 
@@ -85,6 +93,9 @@ func (s *session) farAnswered(b *bridge) bool {
 	if err == nil {
 		// First the recordings, then the bridge: what a party hears is in the file.
 		s.begin(b.far, atAnswer)
+		if b.whispers() {
+			s.ringTone(b.near) // it is answered, and may hear it now
+		}
 		err = s.connect(b)
 	}
 	switch {
@@ -102,7 +113,7 @@ func (s *session) farAnswered(b *bridge) bool {
 
 // connect lets the parties hear each other, as soon as both have audio.
 func (s *session) connect(b *bridge) error {
-	if b.audio != nil || !b.near.open || !b.far.open {
+	if b.audio != nil || !b.near.open || !b.far.open || b.whispers() {
 		return nil
 	}
 	s.quiet(b.near)
@@ -154,6 +165,7 @@ func (s *session) endBridge(l *leg, e sip.Ended) {
 		return
 	}
 	s.disconnect(b)
+	s.stopTone(b)
 	b.near.bridge, b.far.bridge = nil, nil
 	if l == b.near {
 		s.bridgeEnded(b, ended)

@@ -42,12 +42,22 @@ func (s *session) dropFlow(l *leg, reason string) {
 	}
 }
 
+// flows reports whether the leg's flow may run: that of an outgoing call begins
+// when it is answered, or rings.
+func (l *leg) flows() bool {
+	return l.call.Direction == voice.Incoming || l.answered() ||
+		(l.order.FlowStart == voice.FlowFromRinging && l.call.Status == voice.CallRinging)
+}
+
 // advance takes the next step of the leg's flow. It reports false when there is
-// none now: the flow has ended, or must wait. The flow of an outgoing call begins
-// when it is answered.
+// none now: the flow has ended, or must wait.
 func (s *session) advance(l *leg) bool {
 	f := l.flow
-	if f == nil || f.waiting != "" || (l.call.Direction == voice.Outgoing && !l.answered()) {
+	if f == nil {
+		s.meet(l)
+		return false
+	}
+	if f.waiting != "" || !l.flows() {
 		return false
 	}
 	at, skipped := flow.Next(f.steps, f.next, l.heard)
@@ -55,12 +65,21 @@ func (s *session) advance(l *leg) bool {
 		s.command(l, f.ids[i], voice.CommandSkipped, flow.Unmet(f.steps[i].Conditions, l.heard))
 	}
 	f.next = at
+	if at == len(f.steps) || f.steps[at].Command.Kind() != voice.KindHangup {
+		s.meet(l)
+	}
+	if l.end.decided {
+		return false
+	}
 	if at == len(f.steps) {
 		l.flow = nil
 		if l.call.Direction == voice.Incoming {
 			s.awaitDecision(l)
 		}
 		return false
+	}
+	if f.steps[at].Command.Kind() == voice.KindBridge && l.call.Direction == voice.Outgoing && !l.answered() {
+		return false // it waits for the answer
 	}
 	f.next++
 	s.step(l, f, f.ids[at], f.steps[at].Command)

@@ -30,7 +30,9 @@ type leg struct {
 	early     bool   // the reply went out with a 183
 	speaks    bool   // we played something to the party
 
-	order  voice.CallOrder // what a call that we place is to do
+	order   voice.CallOrder // what a call that we place is to do
+	invited time.Time       // when we placed it; zero = it came in
+
 	bridge *bridge
 	flow   *flowRun
 	heard  flow.Values // by the gathers so far
@@ -139,6 +141,9 @@ func (s *session) move(l *leg, to voice.CallStatus) {
 	}
 	now := time.Now().UTC()
 	l.call.Status = to
+	if q := &l.call.Quality; q.PDD == 0 && !l.invited.IsZero() && (to == voice.CallRinging || to == voice.CallOngoing) {
+		q.PDD = time.Since(l.invited)
+	}
 	switch to {
 	case voice.CallRinging:
 		l.call.RingingAt = now
@@ -215,6 +220,7 @@ func (s *session) onMedia(l *leg, e media.Event) {
 	case media.Digit:
 		s.onKey(l, e.Digit)
 	case media.Played:
+		l.toneEnded(e.Play)
 		if l.slot != nil {
 			l.slot.act.played(e.Play, e.Cut)
 		}
@@ -258,6 +264,10 @@ func (s *session) finish(l *leg, e sip.Ended) {
 		c.Reason = l.end.reason
 	} else if e.Code >= 300 || e.By == sip.Timeout || e.By == sip.Transport {
 		c.Reason = e.Reason
+	}
+	if l.media != nil {
+		heard := l.media.Stats()
+		c.Quality.MOS = voice.Opinion(heard.Received, heard.Lost, heard.Jitter)
 	}
 	status := l.endStatus(e)
 

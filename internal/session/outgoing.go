@@ -131,6 +131,7 @@ func (s *session) dial(l *leg, to destination, near *leg) {
 		s.hangup(l, ending{source: voice.HangupByNone, code: 503, reason: err.Error()})
 		return
 	}
+	l.invited = time.Now()
 	s.move(l, voice.CallStarting)
 	l.ring = s.clock.after(l.call.RingTimeout, func() {
 		l.ring = nil
@@ -174,20 +175,21 @@ func (s *session) onRinging(l *leg, e sip.Ringing) {
 	}
 	s.move(l, voice.CallRinging)
 	s.begin(l, atRinging)
+	s.next(l) // a flow may begin with the ringing
 	b := l.bridge
-	if b == nil || b.far != l {
+	if b == nil || b.far != l || l.ended {
 		return
 	}
-	if len(e.SDP) == 0 {
+	if len(e.SDP) == 0 || b.whispers() {
+		if len(e.SDP) > 0 {
+			s.quietly("early media", l, s.early(l, e.SDP))
+		}
 		if b.near.call.Direction == voice.Incoming && !b.near.answered() {
 			s.quietly("ring", b.near, s.ringing(b.near))
 		}
 		return
 	}
-	n, err := l.offer.Accept(e.SDP)
-	if err == nil {
-		err = s.configure(l, n)
-	}
+	err := s.early(l, e.SDP)
 	if err == nil && b.near.call.Direction == voice.Incoming {
 		err = s.earlyMedia(b.near)
 	}
@@ -195,6 +197,15 @@ func (s *session) onRinging(l *leg, e sip.Ringing) {
 		err = s.connect(b)
 	}
 	s.quietly("early media", l, err)
+}
+
+// early takes the answer that came with a provisional one.
+func (s *session) early(l *leg, body []byte) error {
+	n, err := l.offer.Accept(body)
+	if err != nil {
+		return err
+	}
+	return s.configure(l, n)
 }
 
 // onAnswered is the 200 of the party that we call.
@@ -216,5 +227,6 @@ func (s *session) onAnswered(l *leg, e sip.Answered) {
 		return
 	}
 	s.begin(l, atAnswer)
+	s.sendKeys(l)
 	s.next(l)
 }

@@ -18,6 +18,7 @@ type trigger int
 const (
 	atAnswer trigger = iota
 	atRinging
+	byCommand // which begins it by itself
 )
 
 func triggerOf(start voice.RecordStart) trigger {
@@ -34,6 +35,9 @@ type takeSpec struct {
 	maxLength int  // seconds of file; 0 = the server's cap
 	from      *leg // whose ringing or answer it waits for
 	trigger   trigger
+
+	own        bool   // it covers this leg alone, whoever that is bridged with
+	transcribe string // the locale; empty = no transcription
 }
 
 // take is one recording of the session, from the request until its journal is
@@ -52,6 +56,8 @@ type take struct {
 	begun   bool // sample 0 is set
 	stopped bool // no more audio is taken
 	ending  bool // the last state is on its way to the store, or there is none to keep
+
+	stopping func(voice.EndCause) // told when it stops; nil = nobody
 
 	limit    *alarm        // longest length
 	skipping bool          // paused, and the pause is left out of the file
@@ -113,7 +119,7 @@ func (s *session) record(l *leg, spec takeSpec) (*take, error) {
 	t.rec = voice.Recording{
 		ID: voice.RecordingID(s.newID()), Workspace: l.call.Workspace, Channel: l.call.Channel, Call: l.call.ID,
 		Status: voice.RecordingAccepted, Origin: spec.origin, Stereo: spec.stereo, MaxLength: length,
-		Direction: l.call.Direction, From: l.call.From, To: l.call.To,
+		Direction: l.call.Direction, From: l.call.From, To: l.call.To, Transcribe: spec.transcribe,
 		CreatedAt: now, UpdatedAt: now,
 	}
 	capture, err := s.m.o.Recorder.Start(recorder.Spec{
@@ -134,6 +140,9 @@ func (s *session) record(l *leg, spec takeSpec) (*take, error) {
 		t.add(b.other(l))
 	}
 	s.saveTake(t, nil)
+	if spec.trigger == byCommand {
+		return t, nil
+	}
 	if from := spec.from; from.answered() || (spec.trigger == atRinging && from.call.Status == voice.CallRinging) {
 		s.beginTake(t)
 	}
@@ -178,7 +187,7 @@ func (t *take) covers(l *leg) bool { return t.tracks[l] != nil && !t.stopped }
 // add gives the leg a track in the recording, if it belongs there.
 func (t *take) add(l *leg) {
 	b := t.on.bridge
-	if t.stopped || t.tracks[l] != nil || (l != t.on && (b == nil || b.other(t.on) != l)) {
+	if t.stopped || t.tracks[l] != nil || (t.spec.own && l != t.on) || (l != t.on && (b == nil || b.other(t.on) != l)) {
 		return
 	}
 	t.tracks[l] = t.capture.Track(recorder.TrackSpec{
@@ -238,7 +247,7 @@ func (s *session) retap(l *leg) {
 // begin starts the recordings that waited for this of the leg.
 func (s *session) begin(l *leg, what trigger) {
 	for _, t := range s.takes {
-		if t.spec.from == l && !t.begun && !t.stopped && (what == atAnswer || t.spec.trigger == what) {
+		if t.spec.from == l && !t.begun && !t.stopped && t.spec.trigger != byCommand && (what == atAnswer || t.spec.trigger == what) {
 			s.beginTake(t)
 		}
 	}
@@ -388,6 +397,9 @@ func (s *session) stopTake(t *take, cause voice.EndCause) {
 	} else {
 		s.moveTake(t, voice.RecordingLose)
 	}
+	if t.stopping != nil {
+		t.stopping(cause)
+	}
 }
 
 // endTakes stops the recordings that end with the leg.
@@ -398,6 +410,8 @@ func (s *session) endTakes(l *leg) {
 	}
 	for _, t := range s.takes {
 		switch {
+		case !t.begun && t.on == l && t.spec.trigger == byCommand:
+			s.stopTake(t, cause)
 		case !t.begun && (t.on == l || t.spec.from == l):
 			s.stopTake(t, voice.EndNotAnswered)
 		case t.on == l:
@@ -449,6 +463,9 @@ func (s *session) onCaptureFailed(t *take, err error) {
 		s.write(&t.row, "recording", func(tx *store.Tx) error { return tx.PutRecording(rec) }, nil)
 	}
 	s.show(t.on)
+	if t.stopping != nil {
+		t.stopping(voice.EndStorageFailed)
+	}
 	t.tell(noRoom(err))
 }
 

@@ -92,6 +92,7 @@ func (s *session) ready(l *leg, t *turn) bool {
 func (s *session) enter(l *leg, t *turn) {
 	if !t.silent && l.bridged() {
 		s.command(l, t.id, voice.CommandFailed, "the call is bridged")
+		t.forgo()
 		s.passed(l, t)
 		return
 	}
@@ -112,12 +113,20 @@ func (t *turn) end(status voice.CommandStatus, reason string) {
 	s.command(l, t.id, status, reason)
 	s.passed(l, t)
 	s.next(l)
+	s.ringTone(l)
 }
 
 // fail ends the turn because of an error.
 func (t *turn) fail(err error) {
 	t.s.log.Warn("command failed", "call", t.l.call.ID, "command", t.id, "error", err)
 	t.end(voice.CommandFailed, reasonOf(err))
+}
+
+// forgo tells an act that it will not begin, if it holds something already.
+func (t *turn) forgo() {
+	if a, holds := t.act.(interface{ forgo() }); holds {
+		a.forgo()
+	}
 }
 
 // over reports whether the turn is not in the slot any more: what it was waiting
@@ -148,6 +157,7 @@ func (s *session) clear(l *leg, reason string) {
 	}
 	for _, t := range l.line {
 		s.command(l, t.id, voice.CommandSkipped, reason)
+		t.forgo()
 	}
 	l.line = nil
 }

@@ -88,13 +88,31 @@ func (s *sounds) CanSay(c voice.Say) error {
 // phone is a party that hears and keeps what the server sends.
 type phone struct {
 	*party
-	conn *net.UDPConn
-	mu   sync.Mutex
-	pcm  []int16 // guarded by mu
+	conn  *net.UDPConn
+	mu    sync.Mutex
+	pcm   []int16  // guarded by mu
+	other [][]byte // packets of other formats; guarded by mu
 }
 
 // phone calls the server; answered calls are taken over by heard.
 func (r *rig) phone() *phone {
+	r.t.Helper()
+	p := r.newPhone()
+	p.party = r.callWith(p.describe(r.t), nil)
+	return p
+}
+
+// calledPhone waits for a call that the server makes to a phone.
+func (r *rig) calledPhone() *phone {
+	r.t.Helper()
+	p := r.newPhone()
+	p.party = r.called()
+	p.desc = p.describe(r.t)
+	return p
+}
+
+// newPhone is one that has no call yet.
+func (r *rig) newPhone() *phone {
 	r.t.Helper()
 	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
 	if err != nil {
@@ -104,7 +122,6 @@ func (r *rig) phone() *phone {
 	ended := make(chan struct{}) // closed by the reader
 	go func() { defer close(ended); p.read() }()
 	r.t.Cleanup(func() { errorless(r.t, conn.Close()); <-ended })
-	p.party = r.callWith(p.describe(r.t), nil)
 	return p
 }
 
@@ -128,7 +145,13 @@ func (p *phone) read() {
 		if err != nil {
 			return
 		}
-		if n <= 12 || packet[1]&0x7f != 0 {
+		if n <= 12 {
+			continue
+		}
+		if packet[1]&0x7f != 0 {
+			p.mu.Lock()
+			p.other = append(p.other, append([]byte(nil), packet[:n]...))
+			p.mu.Unlock()
 			continue
 		}
 		pcm := make([]int16, n-12)
