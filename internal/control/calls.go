@@ -29,7 +29,7 @@ func (s *Service) CreateCall(ctx context.Context, who voice.Principal, t Target,
 	if err := s.authorize(who, voice.ActionCreate, t, "/calls"); err != nil {
 		return voice.Call{}, err
 	}
-	faults := newCallFaults(&in)
+	faults := s.newCallFaults(&in)
 	if len(faults) > 0 {
 		return voice.Call{}, voice.Invalid(faults)
 	}
@@ -55,7 +55,7 @@ func (s *Service) CreateCall(ctx context.Context, who voice.Principal, t Target,
 	})
 }
 
-func newCallFaults(in *NewCall) map[string][]string {
+func (s *Service) newCallFaults(in *NewCall) map[string][]string {
 	faults := map[string][]string{}
 	unfilled(faults, "to", in.To)
 	unfilled(faults, "from", in.From)
@@ -64,7 +64,24 @@ func newCallFaults(in *NewCall) map[string][]string {
 	if fault := voice.ScheduleFault(in.ScheduledFor, time.Now()); fault != "" {
 		faults["scheduledFor"] = append(faults["scheduledFor"], fault)
 	}
+	s.notified(faults, "notification.url", in.Notification)
+	s.notifiedFlow(faults, in.Order.Flow)
 	return faults
+}
+
+// notified notes what is wrong with the address of a notification.
+func (s *Service) notified(faults map[string][]string, member string, n *voice.Notification) {
+	if n != nil {
+		s.checkReceiver(faults, member, n.URL)
+	}
+}
+
+func (s *Service) notifiedFlow(faults map[string][]string, flow []voice.FlowCommand) {
+	for i, step := range flow {
+		if b, ok := step.Command.(*voice.Bridge); ok {
+			s.notified(faults, fmt.Sprintf("callFlow.%d.options.notification.url", i), b.Notification)
+		}
+	}
 }
 
 func merge(faults, more map[string][]string) {
@@ -125,6 +142,7 @@ func (s *Service) UpdateCall(ctx context.Context, who voice.Principal, t Target,
 	}
 	if in.Flow != nil {
 		unfilledFlow(faults, "callFlow", *in.Flow)
+		s.notifiedFlow(faults, *in.Flow)
 	}
 	if len(faults) > 0 {
 		return voice.Call{}, voice.Invalid(faults)

@@ -48,6 +48,7 @@ func (s *Service) Bridge(ctx context.Context, who voice.Principal, t Target, in 
 	faults := map[string][]string{}
 	unfilled(faults, "to", in.To)
 	unfilled(faults, "from", in.From)
+	s.notified(faults, "notification.url", in.Notification)
 	if len(faults) > 0 {
 		return Bridged{}, voice.Invalid(faults)
 	}

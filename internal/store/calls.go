@@ -199,6 +199,13 @@ func (t *Tx) Calls(f voice.CallFilter) ([]voice.Call, string, error) {
 	oneChannel, channels := eachOf("channel", f.Channels)
 	oneStatus, statuses := eachOf("status", f.Statuses)
 	over := newest()
+	switch {
+	case len(f.Tags) > 0 || f.ID != "":
+	case f.From != "" && f.To != "":
+		over = by("calls", "call_row", "calls_parties")
+	case f.Duration != nil && f.From == "" && f.To == "":
+		over = by("calls", "call_row", "calls_seconds")
+	}
 	if len(f.Tags) > 0 {
 		over = tagged()
 		if err := t.rarestFirst(&f); err != nil {

@@ -81,6 +81,12 @@ type order struct{ from, at, id string }
 // newest is the order of a table's own columns.
 func newest() order { return order{at: "created_at", id: "id"} }
 
+// by is the order of a table's own columns along an index that is named, for filters
+// of which SQLite, which knows nothing of the values, does not find the best one.
+func by(table, alias, index string) order {
+	return order{from: table + " AS " + alias + " INDEXED BY " + index, at: "created_at", id: "id"}
+}
+
 // page reads one page of a list, newest first, and the token of the next page,
 // empty when this is the last. columns select into R; no branches means all.
 func page[R row](t *Tx, list byte, p voice.Page, over order, where branch, branches []branch) ([]R, string, error) {

@@ -161,7 +161,15 @@ func (t *Tx) Recordings(f voice.RecordingFilter) ([]voice.Recording, string, err
 		statuses = liveStatuses()
 	}
 	oneStatus, branches := eachOf("status", statuses)
-	rows, next, err := page[recordingRow](t, listRecordings, f.Page, newest(), func(q *bun.SelectQuery) *bun.SelectQuery {
+	over := newest()
+	switch {
+	case f.Call != "":
+	case f.From != "" && f.To != "":
+		over = by("recordings", "recording_row", "recordings_parties")
+	case f.Channel == "" && len(statuses) > 0 && f.Direction != "" && f.From == "" && f.To == "":
+		over = by("recordings", "recording_row", "recordings_status_direction")
+	}
+	rows, next, err := page[recordingRow](t, listRecordings, f.Page, over, func(q *bun.SelectQuery) *bun.SelectQuery {
 		q = q.Where("workspace = ?", string(f.Workspace))
 		if f.Channel != "" {
 			q = q.Where("channel = ?", string(f.Channel))

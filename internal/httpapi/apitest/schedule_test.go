@@ -86,6 +86,14 @@ func TestCallOptionFaults(t *testing.T) {
 			t.Errorf("%s ahead: %v", at, details)
 		}
 	}
+	for _, url := range []string{"http://example.com/hook", "https://127.0.0.1/hook", "https://localhost/hook", "nowhere"} {
+		_, details := n.Do(t, http.MethodPost, n.ChannelPath()+"/calls", map[string]any{
+			"to": n.Called(), "notification": map[string]any{"url": url},
+		}).Problem(t, 422, voice.CodeValidationFailed)
+		if len(details["notification.url"]) == 0 {
+			t.Errorf("a notification to %s: %v", url, details)
+		}
+	}
 	p := n.Answered(t)
 	_, details := n.Do(t, http.MethodPost, p.Path+"/bridge", map[string]any{"to": n.Called(), "ringTone": "xx"}).Problem(t, 422, voice.CodeValidationFailed)
 	if len(details["ringTone"]) == 0 {

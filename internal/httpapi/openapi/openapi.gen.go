@@ -17,6 +17,93 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AmdResultAnsweredBy.
+const (
+	Human   AmdResultAnsweredBy = "human"
+	Machine AmdResultAnsweredBy = "machine"
+	Unknown AmdResultAnsweredBy = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the AmdResultAnsweredBy enum.
+func (e AmdResultAnsweredBy) Valid() bool {
+	switch e {
+	case Human:
+		return true
+	case Machine:
+		return true
+	case Unknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AmdSettingsIfMachineNotifyAfter.
+const (
+	BeepTimeout   AmdSettingsIfMachineNotifyAfter = "beepTimeout"
+	SpeechTimeout AmdSettingsIfMachineNotifyAfter = "speechTimeout"
+	WordCount     AmdSettingsIfMachineNotifyAfter = "wordCount"
+)
+
+// Valid indicates whether the value is a known member of the AmdSettingsIfMachineNotifyAfter enum.
+func (e AmdSettingsIfMachineNotifyAfter) Valid() bool {
+	switch e {
+	case BeepTimeout:
+		return true
+	case SpeechTimeout:
+		return true
+	case WordCount:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AmdSettingsSpeechLocale.
+const (
+	DeDE AmdSettingsSpeechLocale = "de-DE"
+	EnAU AmdSettingsSpeechLocale = "en-AU"
+	EnGB AmdSettingsSpeechLocale = "en-GB"
+	EnUS AmdSettingsSpeechLocale = "en-US"
+	EsUS AmdSettingsSpeechLocale = "es-US"
+	ItIT AmdSettingsSpeechLocale = "it-IT"
+	JaJP AmdSettingsSpeechLocale = "ja-JP"
+	KoKR AmdSettingsSpeechLocale = "ko-KR"
+	PtBR AmdSettingsSpeechLocale = "pt-BR"
+	ThTH AmdSettingsSpeechLocale = "th-TH"
+	ZhCN AmdSettingsSpeechLocale = "zh-CN"
+)
+
+// Valid indicates whether the value is a known member of the AmdSettingsSpeechLocale enum.
+func (e AmdSettingsSpeechLocale) Valid() bool {
+	switch e {
+	case DeDE:
+		return true
+	case EnAU:
+		return true
+	case EnGB:
+		return true
+	case EnUS:
+		return true
+	case EsUS:
+		return true
+	case ItIT:
+		return true
+	case JaJP:
+		return true
+	case KoKR:
+		return true
+	case PtBR:
+		return true
+	case ThTH:
+		return true
+	case ZhCN:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AudioFormat.
 const (
 	Flac AudioFormat = "flac"
@@ -398,6 +485,24 @@ func (e FlowRingingCommand) Valid() bool {
 	}
 }
 
+// Defines values for FlowStart.
+const (
+	FromAnswer  FlowStart = "from-answer"
+	FromRinging FlowStart = "from-ringing"
+)
+
+// Valid indicates whether the value is a known member of the FlowStart enum.
+func (e FlowStart) Valid() bool {
+	switch e {
+	case FromAnswer:
+		return true
+	case FromRinging:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HangupCallCause.
 const (
 	HangupCallCauseBusy     HangupCallCause = "busy"
@@ -635,6 +740,96 @@ func (e RenderStatus) Valid() bool {
 	}
 }
 
+// Defines values for RingTone.
+const (
+	Be RingTone = "be"
+	Ca RingTone = "ca"
+	Cn RingTone = "cn"
+	Cy RingTone = "cy"
+	Cz RingTone = "cz"
+	De RingTone = "de"
+	Dk RingTone = "dk"
+	Dz RingTone = "dz"
+	Eg RingTone = "eg"
+	Fi RingTone = "fi"
+	Fr RingTone = "fr"
+	Hk RingTone = "hk"
+	Hu RingTone = "hu"
+	Il RingTone = "il"
+	In RingTone = "in"
+	Jp RingTone = "jp"
+	Ko RingTone = "ko"
+	Pk RingTone = "pk"
+	Pl RingTone = "pl"
+	Ro RingTone = "ro"
+	Rs RingTone = "rs"
+	Ru RingTone = "ru"
+	Sa RingTone = "sa"
+	Tr RingTone = "tr"
+	Uk RingTone = "uk"
+	Us RingTone = "us"
+)
+
+// Valid indicates whether the value is a known member of the RingTone enum.
+func (e RingTone) Valid() bool {
+	switch e {
+	case Be:
+		return true
+	case Ca:
+		return true
+	case Cn:
+		return true
+	case Cy:
+		return true
+	case Cz:
+		return true
+	case De:
+		return true
+	case Dk:
+		return true
+	case Dz:
+		return true
+	case Eg:
+		return true
+	case Fi:
+		return true
+	case Fr:
+		return true
+	case Hk:
+		return true
+	case Hu:
+		return true
+	case Il:
+		return true
+	case In:
+		return true
+	case Jp:
+		return true
+	case Ko:
+		return true
+	case Pk:
+		return true
+	case Pl:
+		return true
+	case Ro:
+		return true
+	case Rs:
+		return true
+	case Ru:
+		return true
+	case Sa:
+		return true
+	case Tr:
+		return true
+	case Uk:
+		return true
+	case Us:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WebhookSubscriptionStatus.
 const (
 	Active WebhookSubscriptionStatus = "active"
@@ -650,12 +845,55 @@ func (e WebhookSubscriptionStatus) Valid() bool {
 	}
 }
 
+// AmdResult defines model for AmdResult.
+type AmdResult struct {
+	// AfterMs From the answer to the decision
+	AfterMs    int64               `json:"afterMs"`
+	AnsweredBy AmdResultAnsweredBy `json:"answeredBy"`
+
+	// Beep A machine's tone was heard
+	Beep bool `json:"beep"`
+
+	// DecidedAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
+	DecidedAt *Timestamp `json:"decidedAt,omitempty"`
+
+	// Words Heard until then, counted by their sound
+	Words int `json:"words"`
+}
+
+// AmdResultAnsweredBy defines model for AmdResult.AnsweredBy.
+type AmdResultAnsweredBy string
+
+// AmdSettings Find out whether a person or a machine answers
+type AmdSettings struct {
+	// BeepTimeout Seconds to wait for a machine's tone
+	BeepTimeout          *int                             `json:"beepTimeout,omitempty"`
+	Enabled              *bool                            `json:"enabled,omitempty"`
+	IfMachineNotifyAfter *AmdSettingsIfMachineNotifyAfter `json:"ifMachineNotifyAfter,omitempty"`
+	SpeechLocale         *AmdSettingsSpeechLocale         `json:"speechLocale,omitempty"`
+
+	// SpeechTimeout Seconds without speech that end a greeting
+	SpeechTimeout *int `json:"speechTimeout,omitempty"`
+
+	// WordCount So many words without a pause are a machine
+	WordCount *int `json:"wordCount,omitempty"`
+}
+
+// AmdSettingsIfMachineNotifyAfter defines model for AmdSettings.IfMachineNotifyAfter.
+type AmdSettingsIfMachineNotifyAfter string
+
+// AmdSettingsSpeechLocale defines model for AmdSettings.SpeechLocale.
+type AmdSettingsSpeechLocale string
+
 // AudioFormat ogg holds Opus
 type AudioFormat string
 
 // BridgeCall defines model for BridgeCall.
 type BridgeCall struct {
-	// CallFlow What runs on the far party's call
+	// AmdSettings Find out whether a person or a machine answers
+	AmdSettings *AmdSettings `json:"amdSettings,omitempty"`
+
+	// CallFlow What runs on the far party's call. Up to the last command that makes a sound or listens, the far party hears it alone, before the parties are connected
 	CallFlow *[]FarFlowCommand `json:"callFlow,omitempty"`
 
 	// From The number or user that is shown to the called party; absent is the channel's number
@@ -665,7 +903,8 @@ type BridgeCall struct {
 	HangupAfterBridge *bool `json:"hangupAfterBridge,omitempty"`
 
 	// MaxDuration Seconds from the far party's answer
-	MaxDuration *int `json:"maxDuration,omitempty"`
+	MaxDuration  *int          `json:"maxDuration,omitempty"`
+	Notification *Notification `json:"notification,omitempty"`
 
 	// Record Record the call session
 	Record      *bool        `json:"record,omitempty"`
@@ -676,6 +915,9 @@ type BridgeCall struct {
 
 	// RingTimeout Seconds
 	RingTimeout *RingTimeout `json:"ringTimeout,omitempty"`
+
+	// RingTone The country whose ring tone the near party hears until the far one answers; absent is what the far side sends
+	RingTone *RingTone `json:"ringTone,omitempty"`
 
 	// To A phone number, sent to the channel's trunk, or a sip: URI. In a channel's inbound call flow {to} and {from} stand for the call's numbers
 	To Destination `json:"to"`
@@ -689,6 +931,8 @@ type BridgeResponse struct {
 
 // Call defines model for Call.
 type Call struct {
+	AmdResult *AmdResult `json:"amdResult,omitempty"`
+
 	// AnsweredAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
 	AnsweredAt *Timestamp `json:"answeredAt,omitempty"`
 	CallFlow   *CallFlow  `json:"callFlow,omitempty"`
@@ -706,24 +950,29 @@ type Call struct {
 	From    string     `json:"from"`
 
 	// HangupCauseCode Q.850
-	HangupCauseCode *int           `json:"hangupCauseCode,omitempty"`
-	HangupSIPCode   *string        `json:"hangupSipCode,omitempty"`
-	HangupSource    *HangupSource  `json:"hangupSource,omitempty"`
-	ID              Id2            `json:"id"`
-	Originator      CallIdentifier `json:"originator"`
-	ParentID        *Id2           `json:"parentId,omitempty"`
+	HangupCauseCode *int             `json:"hangupCauseCode,omitempty"`
+	HangupSIPCode   *string          `json:"hangupSipCode,omitempty"`
+	HangupSource    *HangupSource    `json:"hangupSource,omitempty"`
+	ID              Id2              `json:"id"`
+	Notification    *Notification    `json:"notification,omitempty"`
+	Originator      CallIdentifier   `json:"originator"`
+	ParentID        *Id2             `json:"parentId,omitempty"`
+	QualityInsights *QualityInsights `json:"qualityInsights,omitempty"`
 
 	// Reason Why it ended, unless it ended as calls do
 	Reason   *string        `json:"reason,omitempty"`
 	Receiver CallIdentifier `json:"receiver"`
 
 	// RingingAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
-	RingingAt   *Timestamp   `json:"ringingAt,omitempty"`
-	SIPInsights *SIPInsights `json:"sipInsights,omitempty"`
-	Status      CallStatus   `json:"status"`
-	Tags        *[]string    `json:"tags,omitempty"`
-	To          string       `json:"to"`
-	Type        CallType     `json:"type"`
+	RingingAt *Timestamp `json:"ringingAt,omitempty"`
+
+	// ScheduledFor UTC with milliseconds: 2026-05-04T03:02:01.000Z
+	ScheduledFor *Timestamp   `json:"scheduledFor,omitempty"`
+	SIPInsights  *SIPInsights `json:"sipInsights,omitempty"`
+	Status       CallStatus   `json:"status"`
+	Tags         *[]string    `json:"tags,omitempty"`
+	To           string       `json:"to"`
+	Type         CallType     `json:"type"`
 
 	// UpdatedAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
 	UpdatedAt Timestamp `json:"updatedAt"`
@@ -866,13 +1115,17 @@ type Conditions = []CallFlowCommandCondition
 
 // CreateCall defines model for CreateCall.
 type CreateCall struct {
-	CallFlow *[]OutboundFlowCommand `json:"callFlow,omitempty"`
+	// AmdSettings Find out whether a person or a machine answers
+	AmdSettings *AmdSettings           `json:"amdSettings,omitempty"`
+	CallFlow    *[]OutboundFlowCommand `json:"callFlow,omitempty"`
+	FlowStart   *FlowStart             `json:"flowStart,omitempty"`
 
 	// From The number or user that is shown to the called party; absent is the channel's number
 	From *Origin `json:"from,omitempty"`
 
 	// MaxDuration Seconds from the answer
-	MaxDuration *int `json:"maxDuration,omitempty"`
+	MaxDuration  *int          `json:"maxDuration,omitempty"`
+	Notification *Notification `json:"notification,omitempty"`
 
 	// Record Record the call session
 	Record      *bool        `json:"record,omitempty"`
@@ -880,6 +1133,12 @@ type CreateCall struct {
 
 	// RingTimeout Seconds
 	RingTimeout *RingTimeout `json:"ringTimeout,omitempty"`
+
+	// ScheduledFor When the call is placed; absent is now. 30 days ahead at the most
+	ScheduledFor *time.Time `json:"scheduledFor,omitempty"`
+
+	// SendKeys Keys that are sent when the party answers, before the call flow
+	SendKeys *string `json:"sendKeys,omitempty"`
 
 	// Stereo Record in two channels
 	Stereo *bool     `json:"stereo,omitempty"`
@@ -1049,6 +1308,9 @@ type FlowRinging struct {
 // FlowRingingCommand defines model for FlowRinging.Command.
 type FlowRingingCommand string
 
+// FlowStart defines model for FlowStart.
+type FlowStart string
+
 // HangupCall defines model for HangupCall.
 type HangupCall struct {
 	// Cause How an incoming call that was not answered is turned away
@@ -1079,6 +1341,12 @@ type Inbound struct {
 
 // NoOptions defines model for NoOptions.
 type NoOptions = map[string]interface{}
+
+// Notification defines model for Notification.
+type Notification struct {
+	// URL Gets the events of the call
+	URL string `json:"url"`
+}
 
 // Origin The number or user that is shown to the called party; absent is the channel's number
 type Origin = string
@@ -1174,6 +1442,15 @@ type Peaks struct {
 type PeaksChannel struct {
 	Max []int `json:"max"`
 	Min []int `json:"min"`
+}
+
+// QualityInsights defines model for QualityInsights.
+type QualityInsights struct {
+	// Mos How the party sounds, 1.00 to 5.00, estimated from what was lost on its way to the server and how unevenly it came
+	Mos *string `json:"mos,omitempty"`
+
+	// Pdd Seconds from the INVITE to the ringing or the answer
+	Pdd *string `json:"pdd,omitempty"`
 }
 
 // RecordCall defines model for RecordCall.
@@ -1327,6 +1604,9 @@ type RequestError struct {
 
 // RingTimeout Seconds
 type RingTimeout = int
+
+// RingTone The country whose ring tone the near party hears until the far one answers; absent is what the far side sends
+type RingTone string
 
 // ShownFlowCommand defines model for ShownFlowCommand.
 type ShownFlowCommand struct {
