@@ -48,7 +48,7 @@ func (s *eventStream) VisitListEventsResponse(w http.ResponseWriter) error {
 	beats := time.NewTicker(beat)
 	defer beats.Stop()
 	if err := send(out, []byte(": tapedeck\n\n")); err != nil {
-		return nil //nolint:nilerr // the client has gone; there is nobody to tell
+		return nil // the client has gone; there is nobody to tell
 	}
 	for {
 		sent, err := s.send(out)
@@ -66,7 +66,7 @@ func (s *eventStream) VisitListEventsResponse(w http.ResponseWriter) error {
 				return nil
 			case <-beats.C:
 				if s.mayStill(s.ctx) != nil || send(out, []byte(":\n\n")) != nil {
-					return nil //nolint:nilerr // the client comes again, and is told then
+					return nil // the client comes again, and is told then
 				}
 			case <-s.told:
 			}
@@ -93,7 +93,7 @@ func (s *eventStream) send(out *stream) (bool, error) {
 		}
 		var b bytes.Buffer
 		fmt.Fprintf(&b, "id: %d\nevent: %s\ndata: %s\n\n", shape.Seq, shape.Event, data)
-		if send(out, b.Bytes()) != nil {
+		if gone := send(out, b.Bytes()) != nil; gone {
 			return false, nil
 		}
 		s.filter.After = shape.Seq

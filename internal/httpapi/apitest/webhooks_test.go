@@ -341,7 +341,7 @@ func (n *Node) listen(t *testing.T, query string, options ...Option) *listener {
 		o(r)
 	}
 	transport := &http.Transport{}
-	res, err := transport.RoundTrip(r) //nolint:bodyclose // it is closed by close
+	res, err := transport.RoundTrip(r) // close closes it
 	if err != nil || res.StatusCode != http.StatusOK {
 		t.Fatalf("listen: %v %v", res, err)
 	}
