@@ -29,8 +29,8 @@ const (
 // moment of a call one of the two is silent.
 const quality = 4
 
-// ErrClosed means that a writer was used after its Close.
-var ErrClosed = errors.New("mp3: writer is closed")
+// ErrClosed means that a writer or a reader was used after its Close.
+var ErrClosed = errors.New("mp3: it is closed")
 
 // library is libmp3lame with the functions that we call.
 type library struct {

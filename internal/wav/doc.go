@@ -3,7 +3,8 @@
 //
 //	[]int16 (interleaved) → Writer → io.WriteSeeker        io.Reader → Reader → []int16
 //
-// The renderer writes recordings with it, playback and tests read with it. It
+// The renderer writes recordings with it, and what reads those is strict. Files of
+// others, which are played to calls, are read by Foreign, in more forms. It
 // keeps no file open, starts no goroutine, and never takes memory by a length
 // that a file claims.
 package wav
