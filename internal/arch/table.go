@@ -102,7 +102,7 @@ func engines() []Package {
 		{Path: "render", Floor: Engines, Imports: []string{"voice", "audio", "timeline", "codec", "journal", "wav", "codec/opus", "flac", "mp3", "ogg"}, Does: "journal to plan to WAV and receipt"},
 		{Path: "archive", Floor: Engines, Imports: []string{"voice", "blob"}, Does: "finished recordings into the bucket and out of it"},
 		{Path: "auth", Floor: Engines, Imports: []string{"voice", "store"}, Does: "access keys: secret to principal"},
-		{Path: "speech", Floor: Engines, Imports: []string{"audio"}, Does: "text to speech and speech to text, by programs and services"},
+		{Path: "speech", Floor: Engines, Imports: []string{"voice", "audio", "wav", "fetch"}, Does: "text to speech and speech to text, by programs and services"},
 		{Path: "background", Floor: Engines, Does: "heavy work, bounded and at low priority"},
 		{Path: "webhook", Floor: Engines, Imports: []string{"voice", "store", "fetch"}, Does: "receivers are told of events: fanned out, signed, tried again"},
 		{Path: "jobs", Floor: Engines, Imports: []string{"store"}, Does: "work that must happen, kept in the database until done"},

@@ -23,6 +23,7 @@ type Config struct {
 	Session          Session
 	Media            Media
 	Events           Events
+	Speech           Speech
 
 	sources map[string]string // where each key that is no default comes from
 }
@@ -64,6 +65,20 @@ type Events struct {
 	Keep time.Duration // events, and deliveries of them that are over
 }
 
+// Speech says what speaks and what understands.
+type Speech struct {
+	Say, Understand                    string // auto, none, or an engine's name
+	SayURL, SayKey, SayModel           string
+	SayVoices                          string // as SpeechVoices reads it
+	UnderstandURL, UnderstandKey       string
+	UnderstandModel, UnderstandLocales string // as Listed splits it
+	Models                             string // directory of pocketsphinx's
+	Programs                           int    // at once; 0 = one less than CPUs, at least one
+}
+
+// SpeechVoice is a voice of a service.
+type SpeechVoice struct{ Locale, Name, Gender string }
+
 // PortRange is a range of UDP ports, both ends included.
 type PortRange struct{ From, To int }
 
@@ -91,6 +106,7 @@ func Default() *Config {
 		Session: Session{MinSE: 90 * time.Second, Expires: 30 * time.Minute},
 		Media:   Media{Timeout: 5 * time.Minute, Cooldown: 5 * time.Second},
 		Events:  Events{Keep: 7 * 24 * time.Hour},
+		Speech:  Speech{Say: "auto", Understand: "auto", SayModel: "tts-1", UnderstandModel: "whisper-1"},
 		sources: map[string]string{},
 	}
 }

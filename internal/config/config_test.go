@@ -192,6 +192,7 @@ func TestValidate(t *testing.T) {
 func TestRedacts(t *testing.T) {
 	c := config.Default()
 	c.Database, c.Storage = "postgres://u:s3cret@h/x", "s3://b?secret_access_key=s3cret&region=eu"
+	c.Speech.SayKey, c.Speech.UnderstandURL = "s3cret", "https://u:s3cret@h"
 	text := explain(t, c, true)
 	if strings.Contains(text, "s3cret") || !strings.Contains(text, "u:xxxxx@h") || !strings.Contains(text, "region=eu") {
 		t.Error(text)

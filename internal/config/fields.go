@@ -31,7 +31,7 @@ func (f *Field) Env() string {
 
 // Fields lists all that can be configured, in the order in which it is shown.
 func Fields() []Field {
-	return slices.Concat(serverFields(), recordingFields(), callFields())
+	return slices.Concat(serverFields(), recordingFields(), callFields(), speechFields())
 }
 
 func serverFields() []Field {
@@ -95,6 +95,23 @@ func callFields() []Field {
 		durationField("media.timeout", "end a call whose party sent nothing for so long; 0 = never", func(c *Config) *time.Duration { return &c.Media.Timeout }, 0, 24*time.Hour),
 		durationField("media.cooldown", "how long a port rests before it is used again", func(c *Config) *time.Duration { return &c.Media.Cooldown }, 0, time.Hour),
 		durationField("events.keep", "how long events and the log of their deliveries are kept", func(c *Config) *time.Duration { return &c.Events.Keep }, time.Hour, 10*365*24*time.Hour),
+	}
+}
+
+func speechFields() []Field {
+	return []Field{
+		textField("speech.say", "what speaks: auto, none, service, flite or espeak-ng; auto is the service, where say_url is given, and else the programs that are there", func(c *Config) *string { return &c.Speech.Say }, oneOf("auto", "none", "service", "flite", "espeak-ng")),
+		textField("speech.say_url", "address of a service that speaks, without /v1/audio/speech", func(c *Config) *string { return &c.Speech.SayURL }, webURL),
+		textField("speech.say_key", "its key, sent as Authorization: Bearer", func(c *Config) *string { return &c.Speech.SayKey }, oneLine),
+		textField("speech.say_model", "its model", func(c *Config) *string { return &c.Speech.SayModel }, notEmpty),
+		textField("speech.say_voices", "its voices, the preferred ones first: LOCALE=NAME or LOCALE=NAME/male, separated by commas", func(c *Config) *string { return &c.Speech.SayVoices }, voiceList),
+		textField("speech.understand", "what understands speech: auto, none, service or pocketsphinx; auto as above", func(c *Config) *string { return &c.Speech.Understand }, oneOf("auto", "none", "service", "pocketsphinx")),
+		textField("speech.understand_url", "address of a service that understands, without /v1/audio/transcriptions", func(c *Config) *string { return &c.Speech.UnderstandURL }, webURL),
+		textField("speech.understand_key", "its key, sent as Authorization: Bearer", func(c *Config) *string { return &c.Speech.UnderstandKey }, oneLine),
+		textField("speech.understand_model", "its model", func(c *Config) *string { return &c.Speech.UnderstandModel }, notEmpty),
+		textField("speech.understand_locales", "the locales that it understands, separated by commas", func(c *Config) *string { return &c.Speech.UnderstandLocales }, anyText),
+		textField("speech.models", "directory of pocketsphinx's models; default: where packages put them", func(c *Config) *string { return &c.Speech.Models }, anyText),
+		intField("speech.programs", "programs that speak or listen at once; 0 = one less than there are CPUs, at least 1", func(c *Config) *int { return &c.Speech.Programs }, 0, 1024),
 	}
 }
 
@@ -245,6 +262,55 @@ func anyURL(s string) error {
 		return errors.New("it is not a URL") // its text may hold a password
 	}
 	return nil
+}
+
+func anyText(string) error { return nil }
+
+// oneLine keeps a secret usable in a header; its text is not told.
+func oneLine(s string) error {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return errors.New("it holds more than letters, digits and signs of ASCII")
+	}
+	return nil
+}
+
+func webURL(s string) error {
+	if s == "" {
+		return nil
+	}
+	if u, err := url.Parse(s); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return errors.New("it is not an http or https URL") // its text may hold a password
+	}
+	return nil
+}
+
+func voiceList(s string) error {
+	_, err := SpeechVoices(s)
+	return err
+}
+
+// SpeechVoices reads speech.say_voices: LOCALE=NAME or LOCALE=NAME/GENDER,
+// separated by commas.
+func SpeechVoices(s string) ([]SpeechVoice, error) {
+	var out []SpeechVoice
+	for _, part := range Listed(s) {
+		locale, name, found := strings.Cut(part, "=")
+		name, gender, _ := strings.Cut(name, "/")
+		v := SpeechVoice{Locale: strings.TrimSpace(locale), Name: strings.TrimSpace(name), Gender: strings.TrimSpace(gender)}
+		if !found || v.Locale == "" || v.Name == "" {
+			return nil, fmt.Errorf("%q is not a voice, as en-US=anna or en-US=anna/female", part)
+		}
+		if err := oneOf("", "male", "female")(v.Gender); err != nil {
+			return nil, fmt.Errorf("%q: %w", part, err)
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// Listed splits what is separated by commas.
+func Listed(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // nodeName keeps a name usable in file names, metrics and subjects.

@@ -203,7 +203,7 @@ func (c *Config) Validate() error {
 }
 
 // Explain writes every setting as a YAML file would have it, with what it means
-// and where its value comes from. Passwords in URLs are left out.
+// and where its value comes from. Keys, and passwords in URLs, are left out.
 func (c *Config) Explain(w io.Writer) error {
 	section := ""
 	for _, f := range Fields() {
@@ -222,8 +222,11 @@ func (c *Config) Explain(w io.Writer) error {
 			from = "default"
 		}
 		value := f.get(c)
-		if f.Key == "database" || f.Key == "storage" {
+		switch {
+		case f.Key == "database" || f.Key == "storage" || strings.HasSuffix(f.Key, "_url"):
 			value = redact(value)
+		case strings.HasSuffix(f.Key, "_key") && value != "":
+			value = "xxxxx"
 		}
 		if _, err := fmt.Fprintf(w, "%s%s: %q # %s (%s)\n", indent, name, value, f.Help, from); err != nil {
 			return err

@@ -32,6 +32,7 @@ import (
 	"tapedeck/internal/recorder"
 	"tapedeck/internal/session"
 	"tapedeck/internal/sip"
+	"tapedeck/internal/speech"
 	"tapedeck/internal/store"
 	"tapedeck/internal/voice"
 	"tapedeck/internal/webhook"
@@ -68,6 +69,7 @@ type Server struct {
 	publisher *publish.Publisher
 	runner    *jobs.Runner
 	dialer    *jobs.Runner
+	speech    *speech.Engines
 	dispatch  *dispatch.Dispatcher
 	webhooks  *webhook.Sender
 	health    *admin.Health
@@ -100,7 +102,7 @@ func New(ctx context.Context, o Options) (_ *Server, err error) {
 		}
 	}()
 	for _, build := range []func(context.Context) error{
-		s.openStores, s.openEngines, s.openCalls, s.recover, s.openDoors,
+		s.openStores, s.openEngines, s.openSpeech, s.openCalls, s.recover, s.openDoors,
 	} {
 		if err := build(ctx); err != nil {
 			return nil, err
