@@ -30,7 +30,7 @@ func TestSpeechVoices(t *testing.T) {
 func TestSpeechSettings(t *testing.T) {
 	for flag, bad := range map[string]string{
 		"speech-say": "festival", "speech-understand": "flite", "speech-say-url": "host:1", "speech-understand-url": "ftp://u:s3cret@h",
-		"speech-say-key": "s3cret\n", "speech-say-model": " ", "speech-say-voices": "anna", "speech-programs": "-1",
+		"speech-say-key": "s3cret\x7f", "speech-say-model": " ", "speech-say-voices": "anna", "speech-programs": "-1",
 	} {
 		_, err := config.Load(config.Source{Flags: map[string]string{flag: bad}})
 		if err == nil || !strings.Contains(err.Error(), flag) || strings.Contains(err.Error(), "s3cret") {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"mime/multipart"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +30,7 @@ type ServiceOptions struct {
 }
 
 const (
+	success        = 200 // the HTTP status
 	serviceTimeout = 2 * time.Minute
 	speechPath     = "/v1/audio/speech"
 	wordsPath      = "/v1/audio/transcriptions"
@@ -187,7 +187,7 @@ func (s *Service) post(ctx context.Context, path, kind string, body []byte, limi
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", s.Name(), err)
 	}
-	if answer.Code != http.StatusOK {
+	if answer.Code != success {
 		return nil, fmt.Errorf("%s: %w%s", s.Name(), &fetch.StatusError{Code: answer.Code}, complaint(answer.Body))
 	}
 	return answer.Body, nil
