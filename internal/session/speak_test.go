@@ -76,10 +76,7 @@ func best(clip, pcm []int16) float64 {
 // spoken is what the recording's journal has of us, each packet at its time.
 func (r *rig) spoken(id voice.RecordingID, c voice.Call) (pcm []int16) {
 	r.t.Helper()
-	j, err := journal.Open(r.records.Path(id))
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	j := r.journal(id)
 	defer j.Close()
 	var e journal.Entry
 	var clock time.Duration // of the first packet, less its RTP time
