@@ -111,7 +111,7 @@ func engines() []Package {
 
 func call() []Package {
 	return []Package{
-		{Path: "session", Floor: TheCall, Imports: []string{"voice", "audio", "flow", "tone", "sdp", "codec", "media", "sip", "recorder", "store"}, Does: "one goroutine per call session: the only place where call state changes"},
+		{Path: "session", Floor: TheCall, Imports: []string{"voice", "audio", "flow", "vad", "tone", "sdp", "codec", "media", "sip", "recorder", "store"}, Does: "one goroutine per call session: the only place where call state changes"},
 	}
 }
 

@@ -163,7 +163,7 @@ func (s *session) fits(l *leg, c voice.Command) error {
 		}
 	case *voice.Pause:
 		return l.queues()
-	case *voice.Playback, *voice.Say:
+	case *voice.Playback, *voice.Say, *voice.Gather:
 		return s.audible(l, c)
 	}
 	return nil

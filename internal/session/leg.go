@@ -39,8 +39,9 @@ type leg struct {
 	slot   *turn       // the command that makes a sound or listens; nil = none
 	line   []*turn     // those that wait for it
 	plays  uint64      // the number of what was played last
-	ring   *alarm      // ring timeout
-	limit  *alarm      // longest duration
+	ears   []media.Listener
+	ring   *alarm // ring timeout
+	limit  *alarm // longest duration
 
 	end   end
 	ended bool

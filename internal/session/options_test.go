@@ -79,7 +79,7 @@ func (r *rig) bridged(id voice.CallID) (connected, tone bool) {
 // until the parties hear each other.
 func TestRingTone(t *testing.T) {
 	r := newRig(t, nil)
-	near := r.phone()
+	near := r.phone("telephone-event")
 	c := r.live(voice.Incoming, voice.CallRinging)
 	b := r.far("far")
 	b.RingTone = "us"

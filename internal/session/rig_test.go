@@ -32,6 +32,7 @@ type rig struct {
 	invited chan *sip.Dialog // sent to by the parties' agent for each INVITE that it gets
 	records *recorder.Recorder
 	sounds  *sounds
+	ears    *ears
 	runRec  context.CancelFunc
 }
 
@@ -76,8 +77,8 @@ func newRig(t *testing.T, change func(*voice.Channel)) *rig {
 	must(err)
 	r.parties, err = sip.New(sip.Options{Listen: "127.0.0.1:0", OnInvite: func(d *sip.Dialog) { r.invited <- d }})
 	must(err)
-	r.sounds = newSounds()
-	r.Manager, err = New(Options{Agent: r.agent, Media: engine, Recorder: r.records, DB: db, Now: now, Sounds: r.sounds})
+	r.sounds, r.ears = newSounds(), newEars()
+	r.Manager, err = New(Options{Agent: r.agent, Media: engine, Recorder: r.records, DB: db, Now: now, Sounds: r.sounds, Ears: r.ears})
 	must(err)
 	run(t, r.agent.Run)
 	run(t, r.parties.Run)

@@ -48,6 +48,8 @@ func (s *session) turnOf(l *leg, id voice.CommandID, c voice.Command) *turn {
 		t.act = speakOf(t, c, promptOf(t, c, nil))
 	case *voice.Say:
 		t.act = speakOf(t, c, promptOf(t, nil, c))
+	case *voice.Gather:
+		t.act = gatherOf(t, c)
 	default:
 		return nil
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -88,17 +89,20 @@ func (s *sounds) CanSay(c voice.Say) error {
 // phone is a party that hears and keeps what the server sends.
 type phone struct {
 	*party
-	conn  *net.UDPConn
-	mu    sync.Mutex
-	pcm   []int16  // guarded by mu
-	other [][]byte // packets of other formats; guarded by mu
+	conn   *net.UDPConn
+	stream sdp.Negotiated // of an answered call
+	seq    uint16
+	time   uint32
+	mu     sync.Mutex
+	pcm    []int16  // guarded by mu
+	other  [][]byte // packets of other formats; guarded by mu
 }
 
-// phone calls the server; answered calls are taken over by heard.
-func (r *rig) phone() *phone {
+// phone calls the server, with PCMU and these codecs beside it.
+func (r *rig) phone(beside ...string) *phone {
 	r.t.Helper()
 	p := r.newPhone()
-	p.party = r.callWith(p.describe(r.t), nil)
+	p.party = r.callWith(p.describe(r.t, beside), nil)
 	return p
 }
 
@@ -107,7 +111,7 @@ func (r *rig) calledPhone() *phone {
 	r.t.Helper()
 	p := r.newPhone()
 	p.party = r.called()
-	p.desc = p.describe(r.t)
+	p.desc = p.describe(r.t, []string{codec.Event})
 	return p
 }
 
@@ -125,10 +129,10 @@ func (r *rig) newPhone() *phone {
 	return p
 }
 
-func (p *phone) describe(t *testing.T) *sdp.Negotiator {
+func (p *phone) describe(t *testing.T, beside []string) *sdp.Negotiator {
 	t.Helper()
 	var codecs []codec.Info
-	for _, name := range []string{codec.PCMU, codec.Event} {
+	for _, name := range append([]string{codec.PCMU}, beside...) {
 		info, ok := codec.Lookup(name, 8000)
 		if !ok {
 			t.Fatalf("there is no %s", name)
@@ -185,13 +189,62 @@ func (p *phone) hears(c *audio.Clip) (at int, whole bool) {
 // upPhone makes an answered incoming call of a phone.
 func (r *rig) upPhone() (*phone, voice.Call) {
 	r.t.Helper()
-	p := r.phone()
+	p := r.phone(codec.Event)
 	c := r.live(voice.Incoming, voice.CallRinging)
 	if _, err := r.Do(r.t.Context(), c.ID, &voice.Answer{}); err != nil {
 		r.t.Fatal(err)
 	}
-	await[sip.Answered](r, p.party)
+	r.answered(p)
 	return p, c
+}
+
+// answered waits for the answer of a phone's call.
+func (r *rig) answered(p *phone) {
+	r.t.Helper()
+	var err error
+	if p.stream, err = p.desc.Accept(await[sip.Answered](r, p.party).SDP); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// send sends a packet of the party's.
+func (p *phone) send(t *testing.T, pt uint8, mark bool, payload []byte) {
+	t.Helper()
+	if mark {
+		pt |= 0x80
+	}
+	packet := binary.BigEndian.AppendUint16([]byte{0x80, pt}, p.seq)
+	packet = binary.BigEndian.AppendUint32(packet, p.time)
+	packet = binary.BigEndian.AppendUint32(packet, 4711)
+	p.seq++
+	if _, err := p.conn.WriteToUDPAddrPort(append(packet, payload...), p.stream.Remote); err != nil {
+		t.Error(err)
+	}
+}
+
+// press presses keys as RFC 4733 §2.5 says, with the last packet sent three times.
+func (p *phone) press(t *testing.T, keys string) {
+	t.Helper()
+	for _, key := range keys {
+		event := byte(strings.IndexRune("0123456789*#", key))
+		for i, end := range []byte{0, 0, 0x80, 0x80, 0x80} {
+			p.send(t, p.stream.Event.PT, i == 0, []byte{event, end | 10, 0, byte(80 + 40*min(i, 2))})
+		}
+		p.time += 1600
+	}
+}
+
+// talk sends the samples as fast as they are spoken.
+func (p *phone) talk(t *testing.T, pcm []int16) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for payload := make([]byte, 160); len(pcm) >= len(payload); pcm = pcm[len(payload):] {
+		g711.EncodeMu(payload, pcm[:len(payload)])
+		p.send(t, 0, false, payload)
+		p.time += 160
+		<-tick.C
+	}
 }
 
 // do gives a command and returns it.
@@ -420,8 +473,10 @@ func TestNoEngines(t *testing.T) {
 	r.o.Sounds, r.o.Ears = nil, nil
 	p, c := r.up()
 	for command, code := range map[voice.Command]voice.Code{
-		&voice.Playback{Media: []string{"1"}}: voice.CodeUnavailable,
-		&voice.Say{Text: "1"}:                 voice.CodeSpeechUnavailable,
+		&voice.Playback{Media: []string{"1"}}:     voice.CodeUnavailable,
+		&voice.Say{Text: "1"}:                     voice.CodeSpeechUnavailable,
+		&voice.Gather{Say: &voice.Say{Text: "1"}}: voice.CodeSpeechUnavailable,
+		&voice.Gather{Input: voice.GatherSpeech}:  voice.CodeSpeechUnavailable,
 	} {
 		_, err := r.Do(t.Context(), c.ID, command)
 		as(t, err, code)
