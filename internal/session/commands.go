@@ -163,7 +163,7 @@ func (s *session) fits(l *leg, c voice.Command) error {
 		}
 	case *voice.Pause:
 		return l.queues()
-	case *voice.Playback, *voice.Say, *voice.Gather:
+	case *voice.Playback, *voice.Say, *voice.Gather, *voice.Record:
 		return s.audible(l, c)
 	}
 	return nil

@@ -29,7 +29,7 @@ func (k *keys) begin(context.Context) {
 	l := k.turn.l
 	l.plays++
 	k.id = l.plays
-	if err := l.media.SendKeys(k.id, k.keys); err != nil {
+	if err := k.turn.s.press(l, k.id, k.keys); err != nil {
 		k.id = 0
 		k.turn.fail(err)
 	}

@@ -50,6 +50,8 @@ func (s *session) turnOf(l *leg, id voice.CommandID, c voice.Command) *turn {
 		t.act = speakOf(t, c, promptOf(t, nil, c))
 	case *voice.Gather:
 		t.act = gatherOf(t, c)
+	case *voice.Record:
+		t.act = &message{turn: t, spec: c}
 	default:
 		return nil
 	}

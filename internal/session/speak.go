@@ -36,7 +36,7 @@ func (s *session) speak(l *leg) {
 // addSpoken opens the track of what we play to the leg, if it belongs into the
 // recording.
 func (t *take) addSpoken(l *leg) {
-	if !l.speaks || !t.covers(l) || t.spoken[l] != nil {
+	if !l.speaks || t.spec.own || !t.covers(l) || t.spoken[l] != nil {
 		return
 	}
 	t.spoken[l] = t.capture.Track(recorder.TrackSpec{

@@ -65,7 +65,7 @@ func (s *session) ringTone(near *leg) {
 		return
 	}
 	near.plays++
-	if err := near.media.Play(media.Play{ID: near.plays, Sounds: []media.Sound{{Clip: clip}}, Times: -1}); err != nil {
+	if err := s.play(near, media.Play{ID: near.plays, Sounds: []media.Sound{{Clip: clip}}, Times: -1}); err != nil {
 		s.quietly("ring tone", near, err)
 		return
 	}
