@@ -1,7 +1,8 @@
 // Package speech turns text into speech and speech into text, by engines that
 // others have made.
 //
-//	text → Synthesizer → audio.Clip          audio.Clip → Recognizer → words with their times
+//	text → Synthesizer → audio.Clip
+//	what somebody said, as a clip → Recognizer → words with their times
 //
 //	flite, espeak-ng:   text by standard input → WAV file       pocketsphinx: samples by standard input → lines
 //	service:            POST …/v1/audio/speech → WAV            POST …/v1/audio/transcriptions → JSON
