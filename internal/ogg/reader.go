@@ -26,6 +26,7 @@ type Reader struct {
 	granule  int64
 	sequence uint32
 	last     bool
+	gain     int
 }
 
 // NewReader reads the two headers. The file has one stream; one that is chained or
@@ -45,6 +46,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 	rd.options.Channels = int(first[9])
 	rd.options.PreSkip = int(binary.LittleEndian.Uint16(first[10:]))
 	rd.options.InputRate = int(binary.LittleEndian.Uint32(first[12:]))
+	rd.gain = int(int16(binary.LittleEndian.Uint16(first[16:])))
 	if rd.options.Channels < 1 || rd.options.Channels > 2 {
 		return nil, fmt.Errorf("%w: %d channels", ErrFormat, rd.options.Channels)
 	}
@@ -103,6 +105,13 @@ func (r *Reader) Options() Options { return r.options }
 // Granule is the position that the page of the last packet says: samples at 48 kHz
 // with the pre-skip, at the end of the last packet of that page.
 func (r *Reader) Granule() int64 { return r.granule }
+
+// Last reports whether that page says that it is the last one. Then its granule is
+// where the audio ends, also within a packet (RFC 7845 §4.4).
+func (r *Reader) Last() bool { return r.last }
+
+// Gain is by how much a player is to raise what it decodes, in 1/256 dB.
+func (r *Reader) Gain() int { return r.gain }
 
 // Packet returns the next packet, which is good until the next call; io.EOF after
 // the last one. A file that ends without saying so is io.ErrUnexpectedEOF.

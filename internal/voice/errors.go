@@ -2,6 +2,8 @@ package voice
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -51,4 +53,15 @@ func NotFound(what string) *Error {
 // is wrong with it.
 func Invalid(details map[string][]string) *Error {
 	return &Error{Code: CodeValidationFailed, Message: "The request did not pass validation", Details: details}
+}
+
+// NotServed is the error for a locale or a voice that no engine of the server has:
+// it names those that there are.
+func NotServed(member, value string, there []string) *Error {
+	why := value + " is not served by this server: there is none"
+	if len(there) > 0 {
+		there = slices.Compact(slices.Sorted(slices.Values(there)))
+		why = value + " is not served by this server: there are " + strings.Join(there, ", ")
+	}
+	return Invalid(map[string][]string{member: {why}})
 }

@@ -2,6 +2,7 @@ package voice
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -79,6 +80,15 @@ const JobTranscribe = "transcribe"
 
 // Ref names the transcription for a job, with its workspace.
 func (t *Transcription) Ref() string { return string(t.Workspace) + "/" + string(t.ID) }
+
+// SplitTranscriptionRef takes a reference apart.
+func SplitTranscriptionRef(ref string) (WorkspaceID, TranscriptionID, error) {
+	ws, id, found := strings.Cut(ref, "/")
+	if !found || ws == "" || id == "" {
+		return "", "", fmt.Errorf("%q does not name a transcription", ref)
+	}
+	return WorkspaceID(ws), TranscriptionID(id), nil
+}
 
 // TranscriptionFilter selects transcriptions for a list. Zero members select
 // everything.
