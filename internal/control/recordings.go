@@ -42,7 +42,7 @@ func (s *Service) recording(ctx context.Context, t Target) (r voice.Recording, e
 
 // DeleteRecording deletes the audio of a recording that has come to its end.
 // The recording stays with status absent and end cause deleted, and so does
-// its receipt, which proves what there was. Deleting it again does nothing.
+// its receipt, which proves what there was; the texts that were made of it go. Deleting it again does nothing.
 func (s *Service) DeleteRecording(ctx context.Context, who voice.Principal, t Target) error {
 	if err := s.authorize(who, voice.ActionDelete, t, ""); err != nil {
 		return err
@@ -70,6 +70,10 @@ func (s *Service) erase(ctx context.Context, t Target) error {
 			return nil
 		}
 		r.Status, r.EndCause, r.UpdatedAt = voice.RecordingAbsent, voice.EndDeleted, now()
+		if err := tx.EraseTranscriptions(r.ID, r.UpdatedAt); err != nil {
+			return err
+		}
+		r.Transcribed = false
 		return tx.PutRecording(r)
 	})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"tapedeck/internal/voice"
 )
 
-// Options are what a Service works with. All but Logger are needed.
+// Options are what a Service works with. All but Logger and Wake are needed.
 type Options struct {
 	DB       *store.DB
 	Auth     *auth.Authenticator
@@ -22,6 +22,12 @@ type Options struct {
 	Archive  *archive.Archive
 
 	Files Files
+	// Media keeps uploaded files; Transcriber writes down what recordings hold.
+	Media       Media
+	Transcriber Transcriber
+	// Wake tells the runner of the jobs that one was committed; nil = it finds out
+	// by itself.
+	Wake func()
 
 	// CheckReceiver says what is wrong with an address that is to be told of
 	// events, for the user.
@@ -64,20 +70,27 @@ type Service struct {
 	files    Files
 	receiver func(url string) error
 	due      func()
+	media    Media
+	text     Transcriber
+	wake     func()
 	log      *slog.Logger
 }
 
 // New makes a Service.
 func New(o Options) (*Service, error) {
-	if o.DB == nil || o.Auth == nil || o.Sessions == nil || o.Archive == nil || o.Files == nil || o.CheckReceiver == nil || o.Due == nil {
-		return nil, errors.New("control: DB, Auth, Sessions, Archive, Files, CheckReceiver and Due are needed")
+	if o.DB == nil || o.Auth == nil || o.Sessions == nil || o.Archive == nil || o.Files == nil || o.Media == nil || o.Transcriber == nil ||
+		o.CheckReceiver == nil || o.Due == nil {
+		return nil, errors.New("control: DB, Auth, Sessions, Archive, Files, Media, Transcriber, CheckReceiver and Due are needed")
+	}
+	if o.Wake == nil {
+		o.Wake = func() {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Service{
 		db: o.DB, auth: o.Auth, sessions: o.Sessions, archive: o.Archive, files: o.Files,
-		receiver: o.CheckReceiver, due: o.Due, log: o.Logger,
+		receiver: o.CheckReceiver, due: o.Due, media: o.Media, text: o.Transcriber, wake: o.Wake, log: o.Logger,
 	}, nil
 }
 
@@ -113,6 +126,9 @@ type Target struct {
 
 	Subscription voice.SubscriptionID
 	Delivery     voice.DeliveryID
+
+	Media         voice.MediaID
+	Transcription voice.TranscriptionID
 }
 
 // path is the API's path of the target, up to the last id that it has.
@@ -135,6 +151,12 @@ func (t Target) path() string {
 	}
 	if t.Delivery != "" {
 		p += "/webhook-deliveries/" + string(t.Delivery)
+	}
+	if t.Media != "" {
+		p += "/media/" + string(t.Media)
+	}
+	if t.Transcription != "" {
+		p += "/transcriptions/" + string(t.Transcription)
 	}
 	return p
 }

@@ -156,6 +156,9 @@ func (p *Publisher) publish(ctx context.Context, rec voice.Recording) error {
 		if err := tx.PutRender(peaks); err != nil {
 			return err
 		}
+		if err := transcribe(tx, &rec); err != nil {
+			return err
+		}
 		return tx.InsertJob(store.Job{ID: store.NewID(), Kind: voice.JobSweep, Ref: rec.Ref(), RunAt: rec.UpdatedAt.Add(p.o.KeepJournal)})
 	})
 	if err != nil {
@@ -163,6 +166,19 @@ func (p *Publisher) publish(ctx context.Context, rec voice.Recording) error {
 	}
 	p.o.Logger.Info("recording available", "recording", rec.ID, "call", rec.Call, "duration", rec.Duration.String(), "endCause", rec.EndCause)
 	return nil
+}
+
+// transcribe has what is said in a recording written down, where that was asked for
+// when the recording was.
+func transcribe(tx *store.Tx, rec *voice.Recording) error {
+	if rec.Transcribe == "" {
+		return nil
+	}
+	t := voice.NewTranscription(voice.TranscriptionID(store.NewID()), rec, rec.Transcribe, rec.UpdatedAt)
+	if err := tx.PutTranscription(t); err != nil {
+		return err
+	}
+	return tx.InsertJob(store.Job{Kind: voice.JobTranscribe, Ref: t.Ref()})
 }
 
 // master makes the WAV file, its receipt and its peaks, stores them, and says in

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"time"
+
 	"github.com/uptrace/bun"
 
 	"tapedeck/internal/voice"
@@ -76,7 +78,7 @@ func (t *Tx) PutTranscription(in voice.Transcription) error {
 	if err != nil {
 		return err
 	}
-	in.Segments = nil // the text is asked for where it is
+	in.Segments, in.Summary = nil, "" // the text is asked for where it is, and goes when that goes
 	return t.tell(voice.Event{
 		Workspace: in.Workspace, Type: kind, Channel: in.Channel, Call: in.Call,
 		Status: string(in.Status), NotifyURL: notify, At: in.UpdatedAt, Subject: voice.Subject{Transcription: &in},
@@ -134,4 +136,22 @@ func transcriptionsOf(rows []transcriptionRow) ([]voice.Transcription, error) {
 		}
 	}
 	return out, nil
+}
+
+// EraseTranscriptions takes the texts of a recording away: its transcriptions stay
+// as absent.
+func (t *Tx) EraseTranscriptions(id voice.RecordingID, at time.Time) error {
+	none, err := encode([]voice.Segment(nil))
+	if err != nil {
+		return fail("erase transcriptions", err)
+	}
+	_, err = t.db.NewUpdate().Model((*transcriptionRow)(nil)).
+		Set("status = ?", string(voice.TranscriptionAbsent)).Set("problem = ''").Set("summary = ''").Set("segments = ?", none).
+		Set("updated_at = ?", micros(at)).
+		Where("recording = ? AND status <> ?", string(id), string(voice.TranscriptionAbsent)).Exec(t.ctx)
+	if err != nil {
+		return fail("erase transcriptions", err)
+	}
+	_, err = t.db.NewUpdate().Model((*recordingRow)(nil)).Set("transcribed = FALSE").Where("id = ?", string(id)).Exec(t.ctx)
+	return fail("mark recording as not transcribed", err)
 }

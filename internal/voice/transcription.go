@@ -74,6 +74,14 @@ type Transcription struct {
 	CreatedAt, UpdatedAt time.Time
 }
 
+// NewTranscription is one that is to be made of a recording.
+func NewTranscription(id TranscriptionID, r *Recording, locale string, now time.Time) Transcription {
+	return Transcription{
+		ID: id, Workspace: r.Workspace, Recording: r.ID, Call: r.Call, Channel: r.Channel,
+		Status: TranscriptionAccepted, Stereo: r.Stereo, Locale: locale, CreatedAt: now, UpdatedAt: now,
+	}
+}
+
 // JobTranscribe is the kind of the job that makes a transcription. Its reference
 // is Transcription.Ref.
 const JobTranscribe = "transcribe"
