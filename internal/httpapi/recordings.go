@@ -123,7 +123,7 @@ func recording(r *voice.Recording, asked *http.Request) openapi.Recording {
 		ID: string(r.ID), Source: "call", SourceID: string(r.Call), ChannelID: some(string(r.Channel)),
 		Status: openapi.RecordingStatus(r.Status), Origin: openapi.RecordingOrigin(r.Origin),
 		Direction: some(openapi.Direction(r.Direction)), Originator: &originator, Receiver: &receiver,
-		Stereo: r.Stereo, Channels: sides(r), Format: "wav",
+		Stereo: r.Stereo, Channels: sides(r), Format: "wav", Transcription: r.Transcribed,
 		EndCause: some(openapi.EndCause(r.EndCause)), Problem: some(r.Problem),
 		CreatedAt: openapi.Time{Time: r.CreatedAt}, UpdatedAt: openapi.Time{Time: r.UpdatedAt},
 		StartedAt: at(r.StartedAt), EndedAt: at(r.EndedAt),

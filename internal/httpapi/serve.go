@@ -148,6 +148,7 @@ func actionOf(method string) voice.Action {
 type checked struct {
 	body  []byte // in one spelling; nil = the operation has none
 	query url.Values
+	file  *upload // the body, where it is a file; nil = it is not
 }
 
 // check holds body and query against the document. All faults come in one
@@ -158,7 +159,11 @@ func check(w http.ResponseWriter, r *http.Request, route *routers.Route) (checke
 	var parameters openapi3.Parameters
 	parameters = append(append(parameters, route.PathItem.Parameters...), route.Operation.Parameters...)
 	c.query = checkQuery(parameters, r.URL.Query(), found)
-	if b := route.Operation.RequestBody; b != nil {
+	switch b := route.Operation.RequestBody; {
+	case b == nil:
+	case b.Value.Content["application/json"] == nil:
+		c.file = newUpload(w, r)
+	default:
 		tree, err := readBody(w, r, found)
 		if err != nil {
 			return c, err
@@ -182,6 +187,9 @@ func (c *checked) request(r *http.Request, method, path string) *http.Request {
 	r2.URL.Path, r2.URL.RawPath, r2.URL.RawQuery = path, "", c.query.Encode()
 	r2.RequestURI = r2.URL.RequestURI()
 	r2.Body, r2.ContentLength = http.NoBody, 0
+	if c.file != nil {
+		r2.Body, r2.ContentLength = c.file, r.ContentLength
+	}
 	if c.body != nil {
 		r2.Body, r2.ContentLength = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body))
 		r2.Header.Set("Content-Type", "application/json")
