@@ -71,7 +71,8 @@ func formats() []Package {
 		{Path: "pcapng", Floor: Formats, Does: "captures of UDP packets that Wireshark reads"},
 		{Path: "wav", Floor: Formats, Does: "WAV and RF64 files"},
 		{Path: "flac", Floor: Formats, Does: "FLAC files: lossless and small"},
-		{Path: "mp3", Floor: Formats, Imports: []string{"native"}, Does: "MP3 files by libmp3lame"},
+		{Path: "mp3", Floor: Formats, Imports: []string{"native"}, Does: "MP3 files by libmp3lame and libmpg123"},
+		{Path: "subtitle", Floor: Formats, Imports: []string{"voice"}, Does: "what was said as plain lines, SubRip and WebVTT"},
 		{Path: "ogg", Floor: Formats, Does: "Ogg files of Opus packets"},
 		{Path: "flow", Floor: Formats, Imports: []string{"voice"}, Does: "which command of a call flow comes next"},
 		{Path: "vad", Floor: Formats, Does: "speech or silence, frame by frame"},
@@ -120,6 +121,10 @@ func doors() []Package {
 		{Path: "control", Floor: Doors, Imports: []string{"voice", "session", "store", "auth", "archive"}, Does: "every API verb as a Go method"},
 		{Path: "dispatch", Floor: Doors, Imports: []string{"voice", "session", "sip", "store"}, Does: "an incoming INVITE to its channel and session"},
 		{Path: "verify", Floor: Doors, Imports: []string{"voice", "receipt", "render"}, Does: "a file and its receipt, proved offline"},
+		// prompt and transcribe join engines, as publish does. Neither knows a call:
+		// session asks prompt by an interface of its own.
+		{Path: "prompt", Floor: Doors, Imports: []string{"voice", "audio", "native", "codec/opus", "flac", "mp3", "ogg", "wav", "blob", "fetch", "store", "jobs", "speech"}, Does: "what calls hear: files of the web, uploads, spoken texts"},
+		{Path: "transcribe", Floor: Doors, Imports: []string{"voice", "audio", "vad", "wav", "blob", "store", "archive", "jobs", "speech"}, Does: "what is said in recordings, with its times"},
 		// publish is the path from a finished journal to an available
 		// recording. It joins three engines, so it stands above them; jobs is
 		// among them, because a render that can never succeed says so to the
@@ -130,7 +135,7 @@ func doors() []Package {
 
 func edges() []Package {
 	return []Package{
-		{Path: "httpapi", Floor: Edges, Imports: []string{"voice", "control", "httpapi/openapi"}, Does: "HTTP to verbs and back: translation only"},
+		{Path: "httpapi", Floor: Edges, Imports: []string{"voice", "subtitle", "control", "httpapi/openapi"}, Does: "HTTP to verbs and back: translation only"},
 		{Path: "httpapi/openapi", Floor: Edges, Does: "server and models generated from api/openapi.yaml"},
 		// client meets the server on the wire only, so it imports nothing of it.
 		{Path: "client", Floor: Edges, Imports: []string{"voice"}, Does: "the HTTP API as its users call it"},

@@ -27,6 +27,7 @@ import (
 	"tapedeck/internal/journal"
 	"tapedeck/internal/keys"
 	"tapedeck/internal/media"
+	"tapedeck/internal/prompt"
 	"tapedeck/internal/publish"
 	"tapedeck/internal/receipt"
 	"tapedeck/internal/recorder"
@@ -34,6 +35,7 @@ import (
 	"tapedeck/internal/sip"
 	"tapedeck/internal/speech"
 	"tapedeck/internal/store"
+	"tapedeck/internal/transcribe"
 	"tapedeck/internal/voice"
 	"tapedeck/internal/webhook"
 )
@@ -67,6 +69,9 @@ type Server struct {
 	agent     *sip.Agent
 	sessions  *session.Manager
 	publisher *publish.Publisher
+	prompts   *prompt.Library
+	ears      *prompt.Ears
+	text      *transcribe.Transcriber
 	runner    *jobs.Runner
 	dialer    *jobs.Runner
 	speech    *speech.Engines
@@ -213,14 +218,18 @@ func (s *Server) openCalls(context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
+	if err := s.openPrompts(kept); err != nil {
+		return err
+	}
 	if s.runner, err = jobs.New(jobs.Options{
 		// What was only asked for never has all workers: a recording that ended is
 		// published at once, however many renders wait.
-		DB: s.db, Node: c.Node, Workers: heavy.Parallel() + 2,
-		Limits: map[string]int{voice.JobRender: heavy.Parallel(), voice.JobSweep: 1},
+		DB: s.db, Node: c.Node, Workers: 2*heavy.Parallel() + 3,
+		Limits: map[string]int{voice.JobRender: heavy.Parallel(), voice.JobTranscribe: heavy.Parallel(), voice.JobSweep: 1, voice.JobMedia: 1},
 		Logger: s.log, Registerer: s.registry,
 		Handlers: map[string]jobs.Handler{
 			voice.JobPublish: s.publisher.Publish, voice.JobRender: s.publisher.Render, voice.JobSweep: s.publisher.Sweep,
+			voice.JobTranscribe: s.text.Transcribe, voice.JobMedia: s.prompts.Tidy,
 		},
 	}); err != nil {
 		return err
@@ -237,7 +246,8 @@ func (s *Server) openCalls(context.Context) (err error) {
 	}
 	if s.sessions, err = session.New(session.Options{
 		Agent: s.agent, Media: s.media, Recorder: s.recorder, DB: s.db, Now: s.now,
-		Wake:         func() { s.runner.Wake(); s.dialer.Wake() },
+		Wake:   func() { s.runner.Wake(); s.dialer.Wake() },
+		Sounds: s.prompts, Ears: s.ears,
 		MaxRecording: c.Recording.MaxLength, MediaTimeout: c.Media.Timeout, MaxSessions: c.Session.MaxCalls,
 		Logger: s.log, Registerer: s.registry,
 	}); err != nil {
@@ -259,7 +269,8 @@ func (s *Server) openCalls(context.Context) (err error) {
 	}
 	verbs, err := control.New(control.Options{
 		DB: s.db, Auth: access, Sessions: s.sessions, Archive: kept, Files: s.publisher,
-		CheckReceiver: receivers, Due: s.webhooks.Wake, Logger: s.log,
+		CheckReceiver: receivers, Due: s.webhooks.Wake,
+		Media: s.prompts, Transcriber: s.text, Wake: s.runner.Wake, Logger: s.log,
 	})
 	if err != nil {
 		return err
