@@ -87,6 +87,6 @@ func (s *Service) DeleteMedia(ctx context.Context, who voice.Principal, t Target
 			return tx.InsertJob(store.Job{Kind: voice.JobMedia, Ref: m.Ref()}) // deletes the file
 		})
 	})
-	s.wake()
+	s.doJobs()
 	return err
 }

@@ -72,7 +72,7 @@ type Service struct {
 	due      func()
 	media    Media
 	text     Transcriber
-	wake     func()
+	doJobs   func()
 	log      *slog.Logger
 }
 
@@ -90,7 +90,7 @@ func New(o Options) (*Service, error) {
 	}
 	return &Service{
 		db: o.DB, auth: o.Auth, sessions: o.Sessions, archive: o.Archive, files: o.Files,
-		receiver: o.CheckReceiver, due: o.Due, media: o.Media, text: o.Transcriber, wake: o.Wake, log: o.Logger,
+		receiver: o.CheckReceiver, due: o.Due, media: o.Media, text: o.Transcriber, doJobs: o.Wake, log: o.Logger,
 	}, nil
 }
 

@@ -41,7 +41,7 @@ func (s *Service) TranscribeRecording(ctx context.Context, who voice.Principal, 
 		})
 		return out, err
 	})
-	s.wake()
+	s.doJobs()
 	return out, err
 }
 

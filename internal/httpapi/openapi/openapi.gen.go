@@ -61,43 +61,43 @@ func (e AmdSettingsIfMachineNotifyAfter) Valid() bool {
 
 // Defines values for AmdSettingsSpeechLocale.
 const (
-	DeDE AmdSettingsSpeechLocale = "de-DE"
-	EnAU AmdSettingsSpeechLocale = "en-AU"
-	EnGB AmdSettingsSpeechLocale = "en-GB"
-	EnUS AmdSettingsSpeechLocale = "en-US"
-	EsUS AmdSettingsSpeechLocale = "es-US"
-	ItIT AmdSettingsSpeechLocale = "it-IT"
-	JaJP AmdSettingsSpeechLocale = "ja-JP"
-	KoKR AmdSettingsSpeechLocale = "ko-KR"
-	PtBR AmdSettingsSpeechLocale = "pt-BR"
-	ThTH AmdSettingsSpeechLocale = "th-TH"
-	ZhCN AmdSettingsSpeechLocale = "zh-CN"
+	AmdSettingsSpeechLocaleDeDE AmdSettingsSpeechLocale = "de-DE"
+	AmdSettingsSpeechLocaleEnAU AmdSettingsSpeechLocale = "en-AU"
+	AmdSettingsSpeechLocaleEnGB AmdSettingsSpeechLocale = "en-GB"
+	AmdSettingsSpeechLocaleEnUS AmdSettingsSpeechLocale = "en-US"
+	AmdSettingsSpeechLocaleEsUS AmdSettingsSpeechLocale = "es-US"
+	AmdSettingsSpeechLocaleItIT AmdSettingsSpeechLocale = "it-IT"
+	AmdSettingsSpeechLocaleJaJP AmdSettingsSpeechLocale = "ja-JP"
+	AmdSettingsSpeechLocaleKoKR AmdSettingsSpeechLocale = "ko-KR"
+	AmdSettingsSpeechLocalePtBR AmdSettingsSpeechLocale = "pt-BR"
+	AmdSettingsSpeechLocaleThTH AmdSettingsSpeechLocale = "th-TH"
+	AmdSettingsSpeechLocaleZhCN AmdSettingsSpeechLocale = "zh-CN"
 )
 
 // Valid indicates whether the value is a known member of the AmdSettingsSpeechLocale enum.
 func (e AmdSettingsSpeechLocale) Valid() bool {
 	switch e {
-	case DeDE:
+	case AmdSettingsSpeechLocaleDeDE:
 		return true
-	case EnAU:
+	case AmdSettingsSpeechLocaleEnAU:
 		return true
-	case EnGB:
+	case AmdSettingsSpeechLocaleEnGB:
 		return true
-	case EnUS:
+	case AmdSettingsSpeechLocaleEnUS:
 		return true
-	case EsUS:
+	case AmdSettingsSpeechLocaleEsUS:
 		return true
-	case ItIT:
+	case AmdSettingsSpeechLocaleItIT:
 		return true
-	case JaJP:
+	case AmdSettingsSpeechLocaleJaJP:
 		return true
-	case KoKR:
+	case AmdSettingsSpeechLocaleKoKR:
 		return true
-	case PtBR:
+	case AmdSettingsSpeechLocalePtBR:
 		return true
-	case ThTH:
+	case AmdSettingsSpeechLocaleThTH:
 		return true
-	case ZhCN:
+	case AmdSettingsSpeechLocaleZhCN:
 		return true
 	default:
 		return false
@@ -551,6 +551,30 @@ func (e HangupSource) Valid() bool {
 	}
 }
 
+// Defines values for MediaContentType.
+const (
+	AudioFlac MediaContentType = "audio/flac"
+	AudioMpeg MediaContentType = "audio/mpeg"
+	AudioOgg  MediaContentType = "audio/ogg"
+	AudioWav  MediaContentType = "audio/wav"
+)
+
+// Valid indicates whether the value is a known member of the MediaContentType enum.
+func (e MediaContentType) Valid() bool {
+	switch e {
+	case AudioFlac:
+		return true
+	case AudioMpeg:
+		return true
+	case AudioOgg:
+		return true
+	case AudioWav:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PatchCallStatus.
 const (
 	PatchCallStatusCompleted PatchCallStatus = "completed"
@@ -830,6 +854,243 @@ func (e RingTone) Valid() bool {
 	}
 }
 
+// Defines values for TranscribeRecordingLocale.
+const (
+	TranscribeRecordingLocaleAfZA    TranscribeRecordingLocale = "af-ZA"
+	TranscribeRecordingLocaleArAE    TranscribeRecordingLocale = "ar-AE"
+	TranscribeRecordingLocaleArSA    TranscribeRecordingLocale = "ar-SA"
+	TranscribeRecordingLocaleArb     TranscribeRecordingLocale = "arb"
+	TranscribeRecordingLocaleBnIN    TranscribeRecordingLocale = "bn-IN"
+	TranscribeRecordingLocaleCaES    TranscribeRecordingLocale = "ca-ES"
+	TranscribeRecordingLocaleCmnCN   TranscribeRecordingLocale = "cmn-CN"
+	TranscribeRecordingLocaleCmnTW   TranscribeRecordingLocale = "cmn-TW"
+	TranscribeRecordingLocaleCsCZ    TranscribeRecordingLocale = "cs-CZ"
+	TranscribeRecordingLocaleCyGB    TranscribeRecordingLocale = "cy-GB"
+	TranscribeRecordingLocaleDaDK    TranscribeRecordingLocale = "da-DK"
+	TranscribeRecordingLocaleDeCH    TranscribeRecordingLocale = "de-CH"
+	TranscribeRecordingLocaleDeDE    TranscribeRecordingLocale = "de-DE"
+	TranscribeRecordingLocaleElGR    TranscribeRecordingLocale = "el-GR"
+	TranscribeRecordingLocaleEnAU    TranscribeRecordingLocale = "en-AU"
+	TranscribeRecordingLocaleEnGB    TranscribeRecordingLocale = "en-GB"
+	TranscribeRecordingLocaleEnGBWLS TranscribeRecordingLocale = "en-GB-WLS"
+	TranscribeRecordingLocaleEnIE    TranscribeRecordingLocale = "en-IE"
+	TranscribeRecordingLocaleEnIN    TranscribeRecordingLocale = "en-IN"
+	TranscribeRecordingLocaleEnNZ    TranscribeRecordingLocale = "en-NZ"
+	TranscribeRecordingLocaleEnUS    TranscribeRecordingLocale = "en-US"
+	TranscribeRecordingLocaleEnZA    TranscribeRecordingLocale = "en-ZA"
+	TranscribeRecordingLocaleEsES    TranscribeRecordingLocale = "es-ES"
+	TranscribeRecordingLocaleEsMX    TranscribeRecordingLocale = "es-MX"
+	TranscribeRecordingLocaleEsUS    TranscribeRecordingLocale = "es-US"
+	TranscribeRecordingLocaleFiFI    TranscribeRecordingLocale = "fi-FI"
+	TranscribeRecordingLocaleFilPH   TranscribeRecordingLocale = "fil-PH"
+	TranscribeRecordingLocaleFrCA    TranscribeRecordingLocale = "fr-CA"
+	TranscribeRecordingLocaleFrFR    TranscribeRecordingLocale = "fr-FR"
+	TranscribeRecordingLocaleGuIN    TranscribeRecordingLocale = "gu-IN"
+	TranscribeRecordingLocaleHeIL    TranscribeRecordingLocale = "he-IL"
+	TranscribeRecordingLocaleHiIN    TranscribeRecordingLocale = "hi-IN"
+	TranscribeRecordingLocaleHuHU    TranscribeRecordingLocale = "hu-HU"
+	TranscribeRecordingLocaleIDID    TranscribeRecordingLocale = "id-ID"
+	TranscribeRecordingLocaleIsIS    TranscribeRecordingLocale = "is-IS"
+	TranscribeRecordingLocaleItIT    TranscribeRecordingLocale = "it-IT"
+	TranscribeRecordingLocaleJaJP    TranscribeRecordingLocale = "ja-JP"
+	TranscribeRecordingLocaleKnIN    TranscribeRecordingLocale = "kn-IN"
+	TranscribeRecordingLocaleKoKR    TranscribeRecordingLocale = "ko-KR"
+	TranscribeRecordingLocaleLtLT    TranscribeRecordingLocale = "lt-LT"
+	TranscribeRecordingLocaleLvLV    TranscribeRecordingLocale = "lv-LV"
+	TranscribeRecordingLocaleMlIN    TranscribeRecordingLocale = "ml-IN"
+	TranscribeRecordingLocaleMrIN    TranscribeRecordingLocale = "mr-IN"
+	TranscribeRecordingLocaleMsMY    TranscribeRecordingLocale = "ms-MY"
+	TranscribeRecordingLocaleNbNO    TranscribeRecordingLocale = "nb-NO"
+	TranscribeRecordingLocaleNlNL    TranscribeRecordingLocale = "nl-NL"
+	TranscribeRecordingLocaleNoNO    TranscribeRecordingLocale = "no-NO"
+	TranscribeRecordingLocalePaIN    TranscribeRecordingLocale = "pa-IN"
+	TranscribeRecordingLocalePlPL    TranscribeRecordingLocale = "pl-PL"
+	TranscribeRecordingLocalePtBR    TranscribeRecordingLocale = "pt-BR"
+	TranscribeRecordingLocalePtPT    TranscribeRecordingLocale = "pt-PT"
+	TranscribeRecordingLocaleRoRO    TranscribeRecordingLocale = "ro-RO"
+	TranscribeRecordingLocaleRuRU    TranscribeRecordingLocale = "ru-RU"
+	TranscribeRecordingLocaleSkSK    TranscribeRecordingLocale = "sk-SK"
+	TranscribeRecordingLocaleSrRS    TranscribeRecordingLocale = "sr-RS"
+	TranscribeRecordingLocaleSvSE    TranscribeRecordingLocale = "sv-SE"
+	TranscribeRecordingLocaleTaIN    TranscribeRecordingLocale = "ta-IN"
+	TranscribeRecordingLocaleTeIN    TranscribeRecordingLocale = "te-IN"
+	TranscribeRecordingLocaleThTH    TranscribeRecordingLocale = "th-TH"
+	TranscribeRecordingLocaleTrTR    TranscribeRecordingLocale = "tr-TR"
+	TranscribeRecordingLocaleUkUA    TranscribeRecordingLocale = "uk-UA"
+	TranscribeRecordingLocaleViVN    TranscribeRecordingLocale = "vi-VN"
+	TranscribeRecordingLocaleYueHK   TranscribeRecordingLocale = "yue-HK"
+	TranscribeRecordingLocaleZhCN    TranscribeRecordingLocale = "zh-CN"
+	TranscribeRecordingLocaleZhHK    TranscribeRecordingLocale = "zh-HK"
+	TranscribeRecordingLocaleZhTW    TranscribeRecordingLocale = "zh-TW"
+)
+
+// Valid indicates whether the value is a known member of the TranscribeRecordingLocale enum.
+func (e TranscribeRecordingLocale) Valid() bool {
+	switch e {
+	case TranscribeRecordingLocaleAfZA:
+		return true
+	case TranscribeRecordingLocaleArAE:
+		return true
+	case TranscribeRecordingLocaleArSA:
+		return true
+	case TranscribeRecordingLocaleArb:
+		return true
+	case TranscribeRecordingLocaleBnIN:
+		return true
+	case TranscribeRecordingLocaleCaES:
+		return true
+	case TranscribeRecordingLocaleCmnCN:
+		return true
+	case TranscribeRecordingLocaleCmnTW:
+		return true
+	case TranscribeRecordingLocaleCsCZ:
+		return true
+	case TranscribeRecordingLocaleCyGB:
+		return true
+	case TranscribeRecordingLocaleDaDK:
+		return true
+	case TranscribeRecordingLocaleDeCH:
+		return true
+	case TranscribeRecordingLocaleDeDE:
+		return true
+	case TranscribeRecordingLocaleElGR:
+		return true
+	case TranscribeRecordingLocaleEnAU:
+		return true
+	case TranscribeRecordingLocaleEnGB:
+		return true
+	case TranscribeRecordingLocaleEnGBWLS:
+		return true
+	case TranscribeRecordingLocaleEnIE:
+		return true
+	case TranscribeRecordingLocaleEnIN:
+		return true
+	case TranscribeRecordingLocaleEnNZ:
+		return true
+	case TranscribeRecordingLocaleEnUS:
+		return true
+	case TranscribeRecordingLocaleEnZA:
+		return true
+	case TranscribeRecordingLocaleEsES:
+		return true
+	case TranscribeRecordingLocaleEsMX:
+		return true
+	case TranscribeRecordingLocaleEsUS:
+		return true
+	case TranscribeRecordingLocaleFiFI:
+		return true
+	case TranscribeRecordingLocaleFilPH:
+		return true
+	case TranscribeRecordingLocaleFrCA:
+		return true
+	case TranscribeRecordingLocaleFrFR:
+		return true
+	case TranscribeRecordingLocaleGuIN:
+		return true
+	case TranscribeRecordingLocaleHeIL:
+		return true
+	case TranscribeRecordingLocaleHiIN:
+		return true
+	case TranscribeRecordingLocaleHuHU:
+		return true
+	case TranscribeRecordingLocaleIDID:
+		return true
+	case TranscribeRecordingLocaleIsIS:
+		return true
+	case TranscribeRecordingLocaleItIT:
+		return true
+	case TranscribeRecordingLocaleJaJP:
+		return true
+	case TranscribeRecordingLocaleKnIN:
+		return true
+	case TranscribeRecordingLocaleKoKR:
+		return true
+	case TranscribeRecordingLocaleLtLT:
+		return true
+	case TranscribeRecordingLocaleLvLV:
+		return true
+	case TranscribeRecordingLocaleMlIN:
+		return true
+	case TranscribeRecordingLocaleMrIN:
+		return true
+	case TranscribeRecordingLocaleMsMY:
+		return true
+	case TranscribeRecordingLocaleNbNO:
+		return true
+	case TranscribeRecordingLocaleNlNL:
+		return true
+	case TranscribeRecordingLocaleNoNO:
+		return true
+	case TranscribeRecordingLocalePaIN:
+		return true
+	case TranscribeRecordingLocalePlPL:
+		return true
+	case TranscribeRecordingLocalePtBR:
+		return true
+	case TranscribeRecordingLocalePtPT:
+		return true
+	case TranscribeRecordingLocaleRoRO:
+		return true
+	case TranscribeRecordingLocaleRuRU:
+		return true
+	case TranscribeRecordingLocaleSkSK:
+		return true
+	case TranscribeRecordingLocaleSrRS:
+		return true
+	case TranscribeRecordingLocaleSvSE:
+		return true
+	case TranscribeRecordingLocaleTaIN:
+		return true
+	case TranscribeRecordingLocaleTeIN:
+		return true
+	case TranscribeRecordingLocaleThTH:
+		return true
+	case TranscribeRecordingLocaleTrTR:
+		return true
+	case TranscribeRecordingLocaleUkUA:
+		return true
+	case TranscribeRecordingLocaleViVN:
+		return true
+	case TranscribeRecordingLocaleYueHK:
+		return true
+	case TranscribeRecordingLocaleZhCN:
+		return true
+	case TranscribeRecordingLocaleZhHK:
+		return true
+	case TranscribeRecordingLocaleZhTW:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TranscriptionStatus.
+const (
+	TranscriptionStatusAbsent    TranscriptionStatus = "absent"
+	TranscriptionStatusAccepted  TranscriptionStatus = "accepted"
+	TranscriptionStatusAvailable TranscriptionStatus = "available"
+	TranscriptionStatusFailed    TranscriptionStatus = "failed"
+	TranscriptionStatusOngoing   TranscriptionStatus = "ongoing"
+)
+
+// Valid indicates whether the value is a known member of the TranscriptionStatus enum.
+func (e TranscriptionStatus) Valid() bool {
+	switch e {
+	case TranscriptionStatusAbsent:
+		return true
+	case TranscriptionStatusAccepted:
+		return true
+	case TranscriptionStatusAvailable:
+		return true
+	case TranscriptionStatusFailed:
+		return true
+	case TranscriptionStatusOngoing:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WebhookSubscriptionStatus.
 const (
 	Active WebhookSubscriptionStatus = "active"
@@ -839,6 +1100,30 @@ const (
 func (e WebhookSubscriptionStatus) Valid() bool {
 	switch e {
 	case Active:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetTranscriptionParamsFormat.
+const (
+	JSON GetTranscriptionParamsFormat = "json"
+	Srt  GetTranscriptionParamsFormat = "srt"
+	Txt  GetTranscriptionParamsFormat = "txt"
+	Vtt  GetTranscriptionParamsFormat = "vtt"
+)
+
+// Valid indicates whether the value is a known member of the GetTranscriptionParamsFormat enum.
+func (e GetTranscriptionParamsFormat) Valid() bool {
+	switch e {
+	case JSON:
+		return true
+	case Srt:
+		return true
+	case Txt:
+		return true
+	case Vtt:
 		return true
 	default:
 		return false
@@ -1339,6 +1624,32 @@ type Inbound struct {
 	Username *Credential `json:"username,omitempty"`
 }
 
+// Media defines model for Media.
+type Media struct {
+	ContentType MediaContentType `json:"contentType"`
+
+	// CreatedAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
+	CreatedAt  Timestamp `json:"createdAt"`
+	DurationMs int64     `json:"durationMs"`
+	ID         Id2       `json:"id"`
+	Name       *string   `json:"name,omitempty"`
+
+	// Sha256 Hexadecimal
+	Sha256 string `json:"sha256"`
+
+	// Size Bytes
+	Size int64 `json:"size"`
+}
+
+// MediaContentType defines model for Media.ContentType.
+type MediaContentType string
+
+// MediaPage defines model for MediaPage.
+type MediaPage struct {
+	NextPageToken *string `json:"nextPageToken,omitempty"`
+	Results       []Media `json:"results"`
+}
+
 // NoOptions defines model for NoOptions.
 type NoOptions = map[string]interface{}
 
@@ -1626,6 +1937,70 @@ type SIPInsights struct {
 // Timestamp UTC with milliseconds: 2026-05-04T03:02:01.000Z
 type Timestamp = Time
 
+// TranscribeRecording defines model for TranscribeRecording.
+type TranscribeRecording struct {
+	ConversationID *Id2                      `json:"conversationId,omitempty"`
+	Locale         TranscribeRecordingLocale `json:"locale"`
+	MessageID      *Id2                      `json:"messageId,omitempty"`
+	RecordingID    *Id2                      `json:"recordingId,omitempty"`
+}
+
+// TranscribeRecordingLocale defines model for TranscribeRecording.Locale.
+type TranscribeRecordingLocale string
+
+// Transcription defines model for Transcription.
+type Transcription struct {
+	// CreatedAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
+	CreatedAt Timestamp `json:"createdAt"`
+	ID        Id2       `json:"id"`
+	Locale    string    `json:"locale"`
+
+	// Problem Why it failed, or why it is tried again
+	Problem     *string             `json:"problem,omitempty"`
+	RecordingID Id2                 `json:"recordingId"`
+	Status      TranscriptionStatus `json:"status"`
+
+	// Stereo Each side was listened to on its own
+	Stereo bool `json:"stereo"`
+
+	// Summary How it begins
+	Summary *string `json:"summary,omitempty"`
+
+	// UpdatedAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
+	UpdatedAt Timestamp `json:"updatedAt"`
+
+	// URL Address of the text
+	URL *string `json:"url,omitempty"`
+}
+
+// TranscriptionPage defines model for TranscriptionPage.
+type TranscriptionPage struct {
+	NextPageToken *string         `json:"nextPageToken,omitempty"`
+	Results       []Transcription `json:"results"`
+}
+
+// TranscriptionSegment defines model for TranscriptionSegment.
+type TranscriptionSegment struct {
+	// Channel 0 is the first (left) channel of the file
+	Channel int    `json:"channel"`
+	EndMs   int64  `json:"endMs"`
+	StartMs int64  `json:"startMs"`
+	Text    string `json:"text"`
+}
+
+// TranscriptionStatus defines model for TranscriptionStatus.
+type TranscriptionStatus string
+
+// TranscriptionText defines model for TranscriptionText.
+type TranscriptionText struct {
+	ID          Id2                    `json:"id"`
+	Locale      string                 `json:"locale"`
+	RecordingID Id2                    `json:"recordingId"`
+	Segments    []TranscriptionSegment `json:"segments"`
+	Stereo      bool                   `json:"stereo"`
+	Text        string                 `json:"text"`
+}
+
 // Trunk Where calls to phone numbers are sent
 type Trunk struct {
 	Password *Credential `json:"password,omitempty"`
@@ -1742,6 +2117,9 @@ type IdempotencyKey = string
 // LimitOfCalls defines model for limitOfCalls.
 type LimitOfCalls = int
 
+// MediaID defines model for mediaId.
+type MediaID = Id2
+
 // PageToken defines model for pageToken.
 type PageToken = string
 
@@ -1765,6 +2143,9 @@ type TagFilter = []string
 
 // ToFilter defines model for toFilter.
 type ToFilter = string
+
+// TranscriptionID defines model for transcriptionId.
+type TranscriptionID = Id2
 
 // TypeFilter defines model for typeFilter.
 type TypeFilter = []CallType
@@ -1913,6 +2294,24 @@ type ListEventsParams struct {
 	LastEventID *int64 `json:"Last-Event-ID,omitempty"`
 }
 
+// ListMediaParams defines parameters for ListMedia.
+type ListMediaParams struct {
+	// Limit How many at most
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// PageToken nextPageToken of the page before
+	PageToken *PageToken `form:"pageToken,omitempty" json:"pageToken,omitempty"`
+}
+
+// UploadMediaParams defines parameters for UploadMedia.
+type UploadMediaParams struct {
+	// Name What you call it
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// IdempotencyKey Makes a POST safe to repeat: the same key with the same body within 24 hours gets the first answer again and nothing is done twice; with another body it gets 422. A request that was refused is not remembered. Other methods ignore it.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListRecordingsParams defines parameters for ListRecordings.
 type ListRecordingsParams struct {
 	// Limit How many at most
@@ -1968,6 +2367,36 @@ type RenderRecordingParams struct {
 	// IdempotencyKey Makes a POST safe to repeat: the same key with the same body within 24 hours gets the first answer again and nothing is done twice; with another body it gets 422. A request that was refused is not remembered. Other methods ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
+
+// TranscribeRecordingParams defines parameters for TranscribeRecording.
+type TranscribeRecordingParams struct {
+	// IdempotencyKey Makes a POST safe to repeat: the same key with the same body within 24 hours gets the first answer again and nothing is done twice; with another body it gets 422. A request that was refused is not remembered. Other methods ignore it.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListTranscriptionsParams defines parameters for ListTranscriptions.
+type ListTranscriptionsParams struct {
+	// Limit How many at most
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// PageToken nextPageToken of the page before
+	PageToken *PageToken `form:"pageToken,omitempty" json:"pageToken,omitempty"`
+
+	// RecordingID Only those of this recording
+	RecordingID *Id2 `form:"recordingId,omitempty" json:"recordingId,omitempty"`
+
+	// Status Only those in this status
+	Status *TranscriptionStatus `form:"status,omitempty" json:"status,omitempty"`
+}
+
+// GetTranscriptionParams defines parameters for GetTranscription.
+type GetTranscriptionParams struct {
+	// Format That of url
+	Format *GetTranscriptionParamsFormat `form:"format,omitempty" json:"format,omitempty"`
+}
+
+// GetTranscriptionParamsFormat defines parameters for GetTranscription.
+type GetTranscriptionParamsFormat string
 
 // ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
 type ListWebhookDeliveriesParams struct {
@@ -2025,6 +2454,9 @@ type UpdateCallRecordingJSONRequestBody = PatchCallRecording
 
 // RenderRecordingJSONRequestBody defines body for RenderRecording for application/json ContentType.
 type RenderRecordingJSONRequestBody = RenderRecording
+
+// TranscribeRecordingJSONRequestBody defines body for TranscribeRecording for application/json ContentType.
+type TranscribeRecordingJSONRequestBody = TranscribeRecording
 
 // CreateWebhookSubscriptionJSONRequestBody defines body for CreateWebhookSubscription for application/json ContentType.
 type CreateWebhookSubscriptionJSONRequestBody = CreateWebhookSubscription
@@ -2538,6 +2970,18 @@ type ServerInterface interface {
 	// ListEvents Read on in what happened
 	// (GET /workspaces/{workspaceId}/events)
 	ListEvents(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params ListEventsParams)
+	// ListMedia List the uploaded files
+	// (GET /workspaces/{workspaceId}/media)
+	ListMedia(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params ListMediaParams)
+	// UploadMedia Upload an audio file
+	// (POST /workspaces/{workspaceId}/media)
+	UploadMedia(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params UploadMediaParams)
+	// DeleteMedia Delete an uploaded file
+	// (DELETE /workspaces/{workspaceId}/media/{mediaId})
+	DeleteMedia(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, mediaID MediaID)
+	// GetMedia Get what is known of an uploaded file
+	// (GET /workspaces/{workspaceId}/media/{mediaId})
+	GetMedia(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, mediaID MediaID)
 	// ListRecordings List the recordings of a workspace
 	// (GET /workspaces/{workspaceId}/recordings)
 	ListRecordings(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params ListRecordingsParams)
@@ -2595,6 +3039,27 @@ type ServerInterface interface {
 	// GetRenderReceipt Get the proof of what the file of a render holds
 	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/receipt)
 	GetRenderReceipt(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID)
+	// TranscribeRecording Have a recording transcribed
+	// (POST /workspaces/{workspaceId}/recordings/{recordingId}/transcriptions)
+	TranscribeRecording(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, params TranscribeRecordingParams)
+	// ListTranscriptions List the transcriptions of a workspace
+	// (GET /workspaces/{workspaceId}/transcriptions)
+	ListTranscriptions(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params ListTranscriptionsParams)
+	// GetTranscription Get a transcription
+	// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId})
+	GetTranscription(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID, params GetTranscriptionParams)
+	// GetTranscriptionJSON Get the text as json
+	// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId}.json)
+	GetTranscriptionJSON(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID)
+	// GetTranscriptionSRT Get the text as srt
+	// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId}.srt)
+	GetTranscriptionSRT(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID)
+	// GetTranscriptionText Get the text as txt
+	// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId}.txt)
+	GetTranscriptionText(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID)
+	// GetTranscriptionVTT Get the text as vtt
+	// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId}.vtt)
+	GetTranscriptionVTT(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID)
 	// ListWebhookDeliveries List the deliveries of events
 	// (GET /workspaces/{workspaceId}/webhook-deliveries)
 	ListWebhookDeliveries(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params ListWebhookDeliveriesParams)
@@ -2739,6 +3204,30 @@ func (_ Unimplemented) ListEvents(w http.ResponseWriter, r *http.Request, worksp
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListMedia List the uploaded files
+// (GET /workspaces/{workspaceId}/media)
+func (_ Unimplemented) ListMedia(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params ListMediaParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// UploadMedia Upload an audio file
+// (POST /workspaces/{workspaceId}/media)
+func (_ Unimplemented) UploadMedia(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params UploadMediaParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteMedia Delete an uploaded file
+// (DELETE /workspaces/{workspaceId}/media/{mediaId})
+func (_ Unimplemented) DeleteMedia(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, mediaID MediaID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetMedia Get what is known of an uploaded file
+// (GET /workspaces/{workspaceId}/media/{mediaId})
+func (_ Unimplemented) GetMedia(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, mediaID MediaID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListRecordings List the recordings of a workspace
 // (GET /workspaces/{workspaceId}/recordings)
 func (_ Unimplemented) ListRecordings(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params ListRecordingsParams) {
@@ -2850,6 +3339,48 @@ func (_ Unimplemented) HeadRenderAudio(w http.ResponseWriter, r *http.Request, w
 // GetRenderReceipt Get the proof of what the file of a render holds
 // (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/receipt)
 func (_ Unimplemented) GetRenderReceipt(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, renderID RenderID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// TranscribeRecording Have a recording transcribed
+// (POST /workspaces/{workspaceId}/recordings/{recordingId}/transcriptions)
+func (_ Unimplemented) TranscribeRecording(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, params TranscribeRecordingParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListTranscriptions List the transcriptions of a workspace
+// (GET /workspaces/{workspaceId}/transcriptions)
+func (_ Unimplemented) ListTranscriptions(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params ListTranscriptionsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetTranscription Get a transcription
+// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId})
+func (_ Unimplemented) GetTranscription(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID, params GetTranscriptionParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetTranscriptionJSON Get the text as json
+// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId}.json)
+func (_ Unimplemented) GetTranscriptionJSON(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetTranscriptionSRT Get the text as srt
+// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId}.srt)
+func (_ Unimplemented) GetTranscriptionSRT(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetTranscriptionText Get the text as txt
+// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId}.txt)
+func (_ Unimplemented) GetTranscriptionText(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetTranscriptionVTT Get the text as vtt
+// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId}.vtt)
+func (_ Unimplemented) GetTranscriptionVTT(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -4192,6 +4723,194 @@ func (siw *ServerInterfaceWrapper) ListEvents(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// ListMedia operation middleware
+func (siw *ServerInterfaceWrapper) ListMedia(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMediaParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "pageToken" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pageToken", r.URL.Query(), &params.PageToken, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "pageToken"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "pageToken", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListMedia(w, r, workspaceID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UploadMedia operation middleware
+func (siw *ServerInterfaceWrapper) UploadMedia(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UploadMediaParams
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", r.URL.Query(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "name"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UploadMedia(w, r, workspaceID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteMedia operation middleware
+func (siw *ServerInterfaceWrapper) DeleteMedia(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "mediaId" -------------
+	var mediaID MediaID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "mediaId", chi.URLParam(r, "mediaId"), &mediaID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "mediaId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteMedia(w, r, workspaceID, mediaID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetMedia operation middleware
+func (siw *ServerInterfaceWrapper) GetMedia(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "mediaId" -------------
+	var mediaID MediaID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "mediaId", chi.URLParam(r, "mediaId"), &mediaID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "mediaId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMedia(w, r, workspaceID, mediaID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListRecordings operation middleware
 func (siw *ServerInterfaceWrapper) ListRecordings(w http.ResponseWriter, r *http.Request) {
 
@@ -5099,6 +5818,337 @@ func (siw *ServerInterfaceWrapper) GetRenderReceipt(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// TranscribeRecording operation middleware
+func (siw *ServerInterfaceWrapper) TranscribeRecording(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "recordingId" -------------
+	var recordingID RecordingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "recordingId", chi.URLParam(r, "recordingId"), &recordingID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TranscribeRecordingParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.TranscribeRecording(w, r, workspaceID, recordingID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListTranscriptions operation middleware
+func (siw *ServerInterfaceWrapper) ListTranscriptions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTranscriptionsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "pageToken" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pageToken", r.URL.Query(), &params.PageToken, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "pageToken"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "pageToken", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "recordingId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "recordingId", r.URL.Query(), &params.RecordingID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "recordingId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "recordingId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListTranscriptions(w, r, workspaceID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetTranscription operation middleware
+func (siw *ServerInterfaceWrapper) GetTranscription(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "transcriptionId" -------------
+	var transcriptionID TranscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transcriptionId", chi.URLParam(r, "transcriptionId"), &transcriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "transcriptionId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTranscriptionParams
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", r.URL.Query(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "format"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "format", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetTranscription(w, r, workspaceID, transcriptionID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetTranscriptionJSON operation middleware
+func (siw *ServerInterfaceWrapper) GetTranscriptionJSON(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "transcriptionId" -------------
+	var transcriptionID TranscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transcriptionId", chi.URLParam(r, "transcriptionId"), &transcriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "transcriptionId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetTranscriptionJSON(w, r, workspaceID, transcriptionID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetTranscriptionSRT operation middleware
+func (siw *ServerInterfaceWrapper) GetTranscriptionSRT(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "transcriptionId" -------------
+	var transcriptionID TranscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transcriptionId", chi.URLParam(r, "transcriptionId"), &transcriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "transcriptionId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetTranscriptionSRT(w, r, workspaceID, transcriptionID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetTranscriptionText operation middleware
+func (siw *ServerInterfaceWrapper) GetTranscriptionText(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "transcriptionId" -------------
+	var transcriptionID TranscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transcriptionId", chi.URLParam(r, "transcriptionId"), &transcriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "transcriptionId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetTranscriptionText(w, r, workspaceID, transcriptionID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetTranscriptionVTT operation middleware
+func (siw *ServerInterfaceWrapper) GetTranscriptionVTT(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "transcriptionId" -------------
+	var transcriptionID TranscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transcriptionId", chi.URLParam(r, "transcriptionId"), &transcriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "transcriptionId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetTranscriptionVTT(w, r, workspaceID, transcriptionID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListWebhookDeliveries operation middleware
 func (siw *ServerInterfaceWrapper) ListWebhookDeliveries(w http.ResponseWriter, r *http.Request) {
 
@@ -5631,6 +6681,18 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/workspaces/{workspaceId}/events", wrapper.ListEvents)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/media", wrapper.ListMedia)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/workspaces/{workspaceId}/media", wrapper.UploadMedia)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/workspaces/{workspaceId}/media/{mediaId}", wrapper.DeleteMedia)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/media/{mediaId}", wrapper.GetMedia)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/workspaces/{workspaceId}/recordings", wrapper.ListRecordings)
 	})
 	r.Group(func(r chi.Router) {
@@ -5686,6 +6748,27 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/receipt", wrapper.GetRenderReceipt)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/workspaces/{workspaceId}/recordings/{recordingId}/transcriptions", wrapper.TranscribeRecording)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/transcriptions", wrapper.ListTranscriptions)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/transcriptions/{transcriptionId}", wrapper.GetTranscription)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/transcriptions/{transcriptionId}.json", wrapper.GetTranscriptionJSON)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/transcriptions/{transcriptionId}.srt", wrapper.GetTranscriptionSRT)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/transcriptions/{transcriptionId}.txt", wrapper.GetTranscriptionText)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workspaces/{workspaceId}/transcriptions/{transcriptionId}.vtt", wrapper.GetTranscriptionVTT)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/workspaces/{workspaceId}/webhook-deliveries", wrapper.ListWebhookDeliveries)
@@ -7064,6 +8147,248 @@ func (response ListEvents422JSONResponse) VisitListEventsResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMediaRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	Params      ListMediaParams
+}
+
+type ListMediaResponseObject interface {
+	VisitListMediaResponse(w http.ResponseWriter) error
+}
+
+type ListMedia200JSONResponse MediaPage
+
+func (response ListMedia200JSONResponse) VisitListMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMedia404JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response ListMedia404JSONResponse) VisitListMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMedia422JSONResponse struct{ ValidationErrorJSONResponse }
+
+func (response ListMedia422JSONResponse) VisitListMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadMediaRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	Params      UploadMediaParams
+	ContentType string
+	Body        io.Reader
+}
+
+type UploadMediaResponseObject interface {
+	VisitUploadMediaResponse(w http.ResponseWriter) error
+}
+
+type UploadMedia201JSONResponse Media
+
+func (response UploadMedia201JSONResponse) VisitUploadMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadMedia400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response UploadMedia400JSONResponse) VisitUploadMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadMedia404JSONResponse RequestError
+
+func (response UploadMedia404JSONResponse) VisitUploadMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadMedia413JSONResponse RequestError
+
+func (response UploadMedia413JSONResponse) VisitUploadMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadMedia415JSONResponse RequestError
+
+func (response UploadMedia415JSONResponse) VisitUploadMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UploadMedia422JSONResponse struct{ ValidationErrorJSONResponse }
+
+func (response UploadMedia422JSONResponse) VisitUploadMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMediaRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	MediaID     MediaID     `json:"mediaId"`
+}
+
+type DeleteMediaResponseObject interface {
+	VisitDeleteMediaResponse(w http.ResponseWriter) error
+}
+
+type DeleteMedia204Response struct {
+}
+
+func (response DeleteMedia204Response) VisitDeleteMediaResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteMedia400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response DeleteMedia400JSONResponse) VisitDeleteMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMedia404JSONResponse RequestError
+
+func (response DeleteMedia404JSONResponse) VisitDeleteMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMediaRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	MediaID     MediaID     `json:"mediaId"`
+}
+
+type GetMediaResponseObject interface {
+	VisitGetMediaResponse(w http.ResponseWriter) error
+}
+
+type GetMedia200JSONResponse Media
+
+func (response GetMedia200JSONResponse) VisitGetMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMedia400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GetMedia400JSONResponse) VisitGetMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMedia404JSONResponse RequestError
+
+func (response GetMedia404JSONResponse) VisitGetMediaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9221,6 +10546,487 @@ func (response GetRenderReceipt503JSONResponse) VisitGetRenderReceiptResponse(w 
 	return err
 }
 
+type TranscribeRecordingRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	RecordingID RecordingID `json:"recordingId"`
+	Params      TranscribeRecordingParams
+	Body        *TranscribeRecordingJSONRequestBody
+}
+
+type TranscribeRecordingResponseObject interface {
+	VisitTranscribeRecordingResponse(w http.ResponseWriter) error
+}
+
+type TranscribeRecording202JSONResponse Transcription
+
+func (response TranscribeRecording202JSONResponse) VisitTranscribeRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TranscribeRecording400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response TranscribeRecording400JSONResponse) VisitTranscribeRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TranscribeRecording404JSONResponse RequestError
+
+func (response TranscribeRecording404JSONResponse) VisitTranscribeRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TranscribeRecording409JSONResponse RequestError
+
+func (response TranscribeRecording409JSONResponse) VisitTranscribeRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TranscribeRecording422JSONResponse struct{ ValidationErrorJSONResponse }
+
+func (response TranscribeRecording422JSONResponse) VisitTranscribeRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TranscribeRecording501JSONResponse RequestError
+
+func (response TranscribeRecording501JSONResponse) VisitTranscribeRecordingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(501)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTranscriptionsRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	Params      ListTranscriptionsParams
+}
+
+type ListTranscriptionsResponseObject interface {
+	VisitListTranscriptionsResponse(w http.ResponseWriter) error
+}
+
+type ListTranscriptions200JSONResponse TranscriptionPage
+
+func (response ListTranscriptions200JSONResponse) VisitListTranscriptionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTranscriptions404JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response ListTranscriptions404JSONResponse) VisitListTranscriptionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTranscriptions422JSONResponse struct{ ValidationErrorJSONResponse }
+
+func (response ListTranscriptions422JSONResponse) VisitListTranscriptionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionRequestObject struct {
+	WorkspaceID     WorkspaceID     `json:"workspaceId"`
+	TranscriptionID TranscriptionID `json:"transcriptionId"`
+	Params          GetTranscriptionParams
+}
+
+type GetTranscriptionResponseObject interface {
+	VisitGetTranscriptionResponse(w http.ResponseWriter) error
+}
+
+type GetTranscription200JSONResponse Transcription
+
+func (response GetTranscription200JSONResponse) VisitGetTranscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscription400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GetTranscription400JSONResponse) VisitGetTranscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscription404JSONResponse RequestError
+
+func (response GetTranscription404JSONResponse) VisitGetTranscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscription422JSONResponse struct{ ValidationErrorJSONResponse }
+
+func (response GetTranscription422JSONResponse) VisitGetTranscriptionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionJSONRequestObject struct {
+	WorkspaceID     WorkspaceID     `json:"workspaceId"`
+	TranscriptionID TranscriptionID `json:"transcriptionId"`
+}
+
+type GetTranscriptionJSONResponseObject interface {
+	VisitGetTranscriptionJSONResponse(w http.ResponseWriter) error
+}
+
+type GetTranscriptionJSON200JSONResponse TranscriptionText
+
+func (response GetTranscriptionJSON200JSONResponse) VisitGetTranscriptionJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionJSON400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GetTranscriptionJSON400JSONResponse) VisitGetTranscriptionJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionJSON404JSONResponse RequestError
+
+func (response GetTranscriptionJSON404JSONResponse) VisitGetTranscriptionJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionJSON409JSONResponse RequestError
+
+func (response GetTranscriptionJSON409JSONResponse) VisitGetTranscriptionJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionSRTRequestObject struct {
+	WorkspaceID     WorkspaceID     `json:"workspaceId"`
+	TranscriptionID TranscriptionID `json:"transcriptionId"`
+}
+
+type GetTranscriptionSRTResponseObject interface {
+	VisitGetTranscriptionSRTResponse(w http.ResponseWriter) error
+}
+
+type GetTranscriptionSRT200ApplicationXSubripResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetTranscriptionSRT200ApplicationXSubripResponse) VisitGetTranscriptionSRTResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-subrip")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetTranscriptionSRT400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GetTranscriptionSRT400JSONResponse) VisitGetTranscriptionSRTResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionSRT404JSONResponse RequestError
+
+func (response GetTranscriptionSRT404JSONResponse) VisitGetTranscriptionSRTResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionSRT409JSONResponse RequestError
+
+func (response GetTranscriptionSRT409JSONResponse) VisitGetTranscriptionSRTResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionTextRequestObject struct {
+	WorkspaceID     WorkspaceID     `json:"workspaceId"`
+	TranscriptionID TranscriptionID `json:"transcriptionId"`
+}
+
+type GetTranscriptionTextResponseObject interface {
+	VisitGetTranscriptionTextResponse(w http.ResponseWriter) error
+}
+
+type GetTranscriptionText200TextResponse string
+
+func (response GetTranscriptionText200TextResponse) VisitGetTranscriptionTextResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain")
+	w.WriteHeader(200)
+
+	_, err := w.Write([]byte(fmt.Sprint(response)))
+	return err
+}
+
+type GetTranscriptionText400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GetTranscriptionText400JSONResponse) VisitGetTranscriptionTextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionText404JSONResponse RequestError
+
+func (response GetTranscriptionText404JSONResponse) VisitGetTranscriptionTextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionText409JSONResponse RequestError
+
+func (response GetTranscriptionText409JSONResponse) VisitGetTranscriptionTextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionVTTRequestObject struct {
+	WorkspaceID     WorkspaceID     `json:"workspaceId"`
+	TranscriptionID TranscriptionID `json:"transcriptionId"`
+}
+
+type GetTranscriptionVTTResponseObject interface {
+	VisitGetTranscriptionVTTResponse(w http.ResponseWriter) error
+}
+
+type GetTranscriptionVTT200TextVttResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response GetTranscriptionVTT200TextVttResponse) VisitGetTranscriptionVTTResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/vtt")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetTranscriptionVTT400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GetTranscriptionVTT400JSONResponse) VisitGetTranscriptionVTTResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionVTT404JSONResponse RequestError
+
+func (response GetTranscriptionVTT404JSONResponse) VisitGetTranscriptionVTTResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTranscriptionVTT409JSONResponse RequestError
+
+func (response GetTranscriptionVTT409JSONResponse) VisitGetTranscriptionVTTResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListWebhookDeliveriesRequestObject struct {
 	WorkspaceID WorkspaceID `json:"workspaceId"`
 	Params      ListWebhookDeliveriesParams
@@ -9768,6 +11574,18 @@ type StrictServerInterface interface {
 	// ListEvents Read on in what happened
 	// (GET /workspaces/{workspaceId}/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
+	// ListMedia List the uploaded files
+	// (GET /workspaces/{workspaceId}/media)
+	ListMedia(ctx context.Context, request ListMediaRequestObject) (ListMediaResponseObject, error)
+	// UploadMedia Upload an audio file
+	// (POST /workspaces/{workspaceId}/media)
+	UploadMedia(ctx context.Context, request UploadMediaRequestObject) (UploadMediaResponseObject, error)
+	// DeleteMedia Delete an uploaded file
+	// (DELETE /workspaces/{workspaceId}/media/{mediaId})
+	DeleteMedia(ctx context.Context, request DeleteMediaRequestObject) (DeleteMediaResponseObject, error)
+	// GetMedia Get what is known of an uploaded file
+	// (GET /workspaces/{workspaceId}/media/{mediaId})
+	GetMedia(ctx context.Context, request GetMediaRequestObject) (GetMediaResponseObject, error)
 	// ListRecordings List the recordings of a workspace
 	// (GET /workspaces/{workspaceId}/recordings)
 	ListRecordings(ctx context.Context, request ListRecordingsRequestObject) (ListRecordingsResponseObject, error)
@@ -9825,6 +11643,27 @@ type StrictServerInterface interface {
 	// GetRenderReceipt Get the proof of what the file of a render holds
 	// (GET /workspaces/{workspaceId}/recordings/{recordingId}/renders/{renderId}/receipt)
 	GetRenderReceipt(ctx context.Context, request GetRenderReceiptRequestObject) (GetRenderReceiptResponseObject, error)
+	// TranscribeRecording Have a recording transcribed
+	// (POST /workspaces/{workspaceId}/recordings/{recordingId}/transcriptions)
+	TranscribeRecording(ctx context.Context, request TranscribeRecordingRequestObject) (TranscribeRecordingResponseObject, error)
+	// ListTranscriptions List the transcriptions of a workspace
+	// (GET /workspaces/{workspaceId}/transcriptions)
+	ListTranscriptions(ctx context.Context, request ListTranscriptionsRequestObject) (ListTranscriptionsResponseObject, error)
+	// GetTranscription Get a transcription
+	// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId})
+	GetTranscription(ctx context.Context, request GetTranscriptionRequestObject) (GetTranscriptionResponseObject, error)
+	// GetTranscriptionJSON Get the text as json
+	// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId}.json)
+	GetTranscriptionJSON(ctx context.Context, request GetTranscriptionJSONRequestObject) (GetTranscriptionJSONResponseObject, error)
+	// GetTranscriptionSRT Get the text as srt
+	// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId}.srt)
+	GetTranscriptionSRT(ctx context.Context, request GetTranscriptionSRTRequestObject) (GetTranscriptionSRTResponseObject, error)
+	// GetTranscriptionText Get the text as txt
+	// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId}.txt)
+	GetTranscriptionText(ctx context.Context, request GetTranscriptionTextRequestObject) (GetTranscriptionTextResponseObject, error)
+	// GetTranscriptionVTT Get the text as vtt
+	// (GET /workspaces/{workspaceId}/transcriptions/{transcriptionId}.vtt)
+	GetTranscriptionVTT(ctx context.Context, request GetTranscriptionVTTRequestObject) (GetTranscriptionVTTResponseObject, error)
 	// ListWebhookDeliveries List the deliveries of events
 	// (GET /workspaces/{workspaceId}/webhook-deliveries)
 	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
@@ -10481,6 +12320,117 @@ func (sh *strictHandler) ListEvents(w http.ResponseWriter, r *http.Request, work
 	}
 }
 
+// ListMedia operation middleware
+func (sh *strictHandler) ListMedia(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params ListMediaParams) {
+	var request ListMediaRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMedia(ctx, request.(ListMediaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMedia")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListMediaResponseObject); ok {
+		if err := validResponse.VisitListMediaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UploadMedia operation middleware
+func (sh *strictHandler) UploadMedia(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params UploadMediaParams) {
+	var request UploadMediaRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.Params = params
+	request.ContentType = r.Header.Get("Content-Type")
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UploadMedia(ctx, request.(UploadMediaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UploadMedia")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UploadMediaResponseObject); ok {
+		if err := validResponse.VisitUploadMediaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteMedia operation middleware
+func (sh *strictHandler) DeleteMedia(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, mediaID MediaID) {
+	var request DeleteMediaRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.MediaID = mediaID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteMedia(ctx, request.(DeleteMediaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteMedia")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteMediaResponseObject); ok {
+		if err := validResponse.VisitDeleteMediaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMedia operation middleware
+func (sh *strictHandler) GetMedia(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, mediaID MediaID) {
+	var request GetMediaRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.MediaID = mediaID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMedia(ctx, request.(GetMediaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMedia")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetMediaResponseObject); ok {
+		if err := validResponse.VisitGetMediaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListRecordings operation middleware
 func (sh *strictHandler) ListRecordings(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params ListRecordingsParams) {
 	var request ListRecordingsRequestObject
@@ -11004,6 +12954,204 @@ func (sh *strictHandler) GetRenderReceipt(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetRenderReceiptResponseObject); ok {
 		if err := validResponse.VisitGetRenderReceiptResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TranscribeRecording operation middleware
+func (sh *strictHandler) TranscribeRecording(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, recordingID RecordingID, params TranscribeRecordingParams) {
+	var request TranscribeRecordingRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.RecordingID = recordingID
+	request.Params = params
+
+	var body TranscribeRecordingJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.TranscribeRecording(ctx, request.(TranscribeRecordingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TranscribeRecording")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(TranscribeRecordingResponseObject); ok {
+		if err := validResponse.VisitTranscribeRecordingResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTranscriptions operation middleware
+func (sh *strictHandler) ListTranscriptions(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params ListTranscriptionsParams) {
+	var request ListTranscriptionsRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTranscriptions(ctx, request.(ListTranscriptionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTranscriptions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListTranscriptionsResponseObject); ok {
+		if err := validResponse.VisitListTranscriptionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTranscription operation middleware
+func (sh *strictHandler) GetTranscription(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID, params GetTranscriptionParams) {
+	var request GetTranscriptionRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.TranscriptionID = transcriptionID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTranscription(ctx, request.(GetTranscriptionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTranscription")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetTranscriptionResponseObject); ok {
+		if err := validResponse.VisitGetTranscriptionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTranscriptionJSON operation middleware
+func (sh *strictHandler) GetTranscriptionJSON(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID) {
+	var request GetTranscriptionJSONRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.TranscriptionID = transcriptionID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTranscriptionJSON(ctx, request.(GetTranscriptionJSONRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTranscriptionJSON")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetTranscriptionJSONResponseObject); ok {
+		if err := validResponse.VisitGetTranscriptionJSONResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTranscriptionSRT operation middleware
+func (sh *strictHandler) GetTranscriptionSRT(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID) {
+	var request GetTranscriptionSRTRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.TranscriptionID = transcriptionID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTranscriptionSRT(ctx, request.(GetTranscriptionSRTRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTranscriptionSRT")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetTranscriptionSRTResponseObject); ok {
+		if err := validResponse.VisitGetTranscriptionSRTResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTranscriptionText operation middleware
+func (sh *strictHandler) GetTranscriptionText(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID) {
+	var request GetTranscriptionTextRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.TranscriptionID = transcriptionID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTranscriptionText(ctx, request.(GetTranscriptionTextRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTranscriptionText")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetTranscriptionTextResponseObject); ok {
+		if err := validResponse.VisitGetTranscriptionTextResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTranscriptionVTT operation middleware
+func (sh *strictHandler) GetTranscriptionVTT(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, transcriptionID TranscriptionID) {
+	var request GetTranscriptionVTTRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.TranscriptionID = transcriptionID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTranscriptionVTT(ctx, request.(GetTranscriptionVTTRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTranscriptionVTT")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetTranscriptionVTTResponseObject); ok {
+		if err := validResponse.VisitGetTranscriptionVTTResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
