@@ -28,7 +28,7 @@ func verbs() []verb {
 	below := Target{Workspace: "w", Channel: "c", Call: "a", Recording: "r"}
 	stored := Target{Workspace: "w", Recording: "r"}
 	made := Target{Workspace: "w", Recording: "r", Render: "m"}
-	return append(eventVerbs(), []verb{
+	return append(append(eventVerbs(), mediaVerbs()...), []verb{
 		{"CreateChannel", voice.ActionCreate, ws + "/channels", func(ctx context.Context, s *Service, p voice.Principal) error {
 			_, err := s.CreateChannel(ctx, p, "w", ChannelChange{})
 			return err
