@@ -19,17 +19,22 @@ func TestWritesOfARowKeepTheirOrder(t *testing.T) {
 	near, c := r.up()
 	var wrote []string // by the store's writer; read after both were told
 	told := make(chan string, 3)
+	line := &row{}
+	tried := make(chan struct{}, 1) // sent to by the first try of the old state
 	r.within(c.ID, func(s *session, _ *leg) {
 		first := true
-		line := &row{}
 		s.write(line, "old", func(*store.Tx) error {
 			if first {
 				first = false
+				tried <- struct{}{}
 				return errors.New("the disk is full")
 			}
 			wrote = append(wrote, "old")
 			return nil
 		}, func() { told <- "old" })
+	})
+	testkit.Receive(t, patience, tried) // in a transaction of its own: else the new one alone is run
+	r.within(c.ID, func(s *session, _ *leg) {
 		s.write(line, "new", func(*store.Tx) error { wrote = append(wrote, "new"); return nil }, func() { told <- "new" })
 	})
 	if got := []string{testkit.Receive(t, patience, told), testkit.Receive(t, patience, told)}; !slices.Equal(got, []string{"new", "old"}) {

@@ -12,6 +12,7 @@ const retryWrite = time.Second
 // row keeps the writes of one row of the store in order: an older state that
 // failed must never overwrite a newer one when it is tried again.
 type row struct {
+	stored    store.Row
 	issued    uint64 // number of the newest write
 	committed uint64 // of the newest one that the store has
 	overtaken []func()
@@ -39,7 +40,7 @@ func (s *session) write(r *row, what string, do func(*store.Tx) error, then func
 
 func (s *session) queue(c *change) {
 	s.writing++
-	s.m.o.DB.Queue(c.do, func(err error) {
+	s.m.o.DB.Replace(&c.row.stored, c.do, func(err error) {
 		s.inbox.put(func() {
 			s.writing--
 			s.wrote(c, err)

@@ -107,3 +107,24 @@ func BenchmarkQueue(b *testing.B) {
 	s := db.Stats()
 	b.ReportMetric(float64(s.Functions)/float64(s.Transactions), "functions/commit")
 }
+
+// BenchmarkReplace writes calls in groups, each in four states that follow each other.
+func BenchmarkReplace(b *testing.B) {
+	db := openTemp(b)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		c := someCall(n)
+		row := new(Row)
+		for range 4 {
+			db.Replace(row, func(tx *Tx) error { return tx.PutCall(c) }, nil)
+		}
+		if n%1000 == 0 {
+			if err := db.Update(b.Context(), func(*Tx) error { return nil }); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if err := db.Update(b.Context(), func(*Tx) error { return nil }); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -85,10 +85,14 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := migrate(ctx, raw); err != nil {
 		return nil, errors.Join(explain("bring schema up to date", path, err), raw.Close())
 	}
+	ready, err := prepare(ctx, raw.Write)
+	if err != nil {
+		return nil, errors.Join(explain("open", path, err), raw.Close())
+	}
 	db := &DB{
 		raw:    raw,
 		read:   bun.NewDB(raw.Read, raw.Dialect),
-		writer: newWriter(bun.NewDB(raw.Write, raw.Dialect), raw.Path),
+		writer: newWriter(bun.NewDB(raw.Write, raw.Dialect), raw.Path, ready),
 		holder: NewID(),
 	}
 	go db.writer.run()
@@ -119,7 +123,7 @@ func (db *DB) Path() string { return db.raw.Path }
 func (db *DB) Close() error {
 	db.closing.Do(func() {
 		db.writer.stop()
-		db.closeErr = db.raw.Close()
+		db.closeErr = errors.Join(db.writer.statements.close(), db.raw.Close())
 	})
 	return db.closeErr
 }
@@ -164,6 +168,25 @@ func (db *DB) Queue(fn func(*Tx) error, done func(error)) {
 	}
 	if !db.writer.add(&op{fn: fn, done: done}) {
 		done(explain("queue", db.raw.Path, ErrClosed))
+	}
+}
+
+// Row names a row that is written as a whole, again and again, by Replace. The zero
+// value is ready; each row has its own.
+type Row struct {
+	last *op // of those that wait to be run in the transaction; the writer's
+}
+
+// Replace is Queue for a function that writes all that there is to say of one row, so
+// that a later one of the same row says all that an earlier one says. Of those that
+// follow each other into a transaction only the last is run, and it may be run twice;
+// done of every one of them gets what became of it.
+func (db *DB) Replace(r *Row, fn func(*Tx) error, done func(error)) {
+	if done == nil {
+		done = func(error) {}
+	}
+	if !db.writer.add(&op{fn: fn, done: done, row: r}) {
+		done(explain("replace", db.raw.Path, ErrClosed))
 	}
 }
 

@@ -23,6 +23,9 @@ import (
 type Tx struct {
 	ctx context.Context //nolint:containedctx // a Tx is one call: it lives as long as the function it is given to
 	db  bun.IDB
+
+	prepared statements // of the writer; nil in a View
+	own      statements // those of them that this transaction has used
 }
 
 // insert writes one new row. What is taken already is voice.CodeConflict with

@@ -31,8 +31,13 @@ const (
 type op struct {
 	fn    func(*Tx) error
 	done  func(error)
+	row   *Row // that fn writes as a whole; nil = anything else
 	state atomic.Int32
 	err   error // what fn returned
+
+	// by is the next op of the same row, which is run in the place of this one;
+	// nil = this one is run.
+	by *op
 }
 
 func (o *op) begin() bool  { return o.state.CompareAndSwap(opWaiting, opRunning) }
@@ -50,13 +55,15 @@ type writer struct {
 	closed  bool
 	arrived *sync.Cond // something was queued, or closed was set
 
+	statements statements // run's
+
 	finished chan struct{} // closed by run when it returns
 
 	functions, failed, transactions atomic.Uint64
 }
 
-func newWriter(db *bun.DB, path string) *writer {
-	w := &writer{db: db, path: path, finished: make(chan struct{})}
+func newWriter(db *bun.DB, path string, s statements) *writer {
+	w := &writer{db: db, path: path, statements: s, finished: make(chan struct{})}
 	w.arrived = sync.NewCond(&w.mu)
 	return w
 }
@@ -134,18 +141,8 @@ func (w *writer) transact(batch []*op) int {
 		w.report(waiting, fmt.Errorf("begin: %w", err))
 		return len(batch)
 	}
-	t := &Tx{ctx: ctx, db: tx}
-	started := time.Now()
-	var ran []*op
-	n := 0
-	for n < len(batch) && err == nil && time.Since(started) < maxHold {
-		o := batch[n]
-		n++
-		if o.begin() {
-			ran = append(ran, o)
-			err = w.apply(t, o, len(batch) > 1)
-		}
-	}
+	t := &Tx{ctx: ctx, db: tx, prepared: w.statements}
+	ran, n, err := w.applyAll(t, batch)
 	switch {
 	case err != nil, len(ran) == 0:
 		w.rollback(tx)
@@ -160,6 +157,88 @@ func (w *writer) transact(batch []*op) int {
 	}
 	w.report(ran, err)
 	return n
+}
+
+// applyAll runs the ops of the batch until the transaction has taken long enough.
+// It returns those that were begun, and how many of the batch these are, with those
+// that were cancelled. An error means that the transaction is lost.
+func (w *writer) applyAll(t *Tx, batch []*op) (ran []*op, n int, err error) {
+	started := time.Now()
+	ran = make([]*op, 0, len(batch))
+	var rows []*op // that are next to each other
+	for n < len(batch) && err == nil && time.Since(started) < maxHold {
+		o := batch[n]
+		n++
+		if !o.begin() {
+			continue
+		}
+		ran = append(ran, o)
+		if o.row != nil {
+			if before := o.row.last; before != nil {
+				before.by = o
+			}
+			o.row.last = o
+			rows = append(rows, o)
+			continue
+		}
+		err = w.applyRows(t, rows, true)
+		rows = rows[:0]
+		if err == nil {
+			err = w.apply(t, o, len(batch) > 1)
+		}
+	}
+	if err == nil {
+		err = w.applyRows(t, rows, len(batch) > 1)
+	}
+	return ran, n, err
+}
+
+// applyRows runs ops that write rows, of each row the last, in one savepoint: they can
+// be run again. When one of them fails, each gets its own.
+func (w *writer) applyRows(t *Tx, ops []*op, shared bool) error {
+	var rows []*op
+	for _, o := range ops {
+		o.row.last = nil
+		if o.by == nil {
+			rows = append(rows, o)
+		}
+	}
+	if len(rows) > 1 {
+		if err := w.together(t, rows); err != nil || rows[0].err == nil {
+			return err
+		}
+	}
+	for _, o := range rows {
+		if err := w.apply(t, o, shared); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// together runs ops in one savepoint. When one fails nothing is done, and all of them
+// have its error. The error returned means that the transaction is lost.
+func (w *writer) together(t *Tx, ops []*op) error {
+	if _, err := t.exec(savepoint); err != nil {
+		return fmt.Errorf("savepoint: %w", err)
+	}
+	for _, o := range ops {
+		failed := call(t, o.fn)
+		if failed == nil {
+			continue
+		}
+		if _, err := t.exec(undo); err != nil {
+			return failed // as in apply
+		}
+		for _, o := range ops {
+			o.err = failed
+		}
+		break
+	}
+	if _, err := t.exec(release); err != nil {
+		return fmt.Errorf("release savepoint: %w", err)
+	}
+	return nil
 }
 
 // rollback undoes a transaction. When the database has given it up already
@@ -182,7 +261,7 @@ func (w *writer) rollback(tx bun.Tx) {
 // means that the transaction is lost.
 func (w *writer) apply(t *Tx, o *op, shared bool) error {
 	if shared {
-		if _, err := t.db.ExecContext(t.ctx, "SAVEPOINT fn"); err != nil {
+		if _, err := t.exec(savepoint); err != nil {
 			return fmt.Errorf("savepoint: %w", err)
 		}
 	}
@@ -191,13 +270,13 @@ func (w *writer) apply(t *Tx, o *op, shared bool) error {
 		return nil
 	}
 	if o.err != nil {
-		if _, err := t.db.ExecContext(t.ctx, "ROLLBACK TO fn"); err != nil {
+		if _, err := t.exec(undo); err != nil {
 			// The savepoint is gone: the database gave up the transaction
 			// because of the op's error, which therefore is everybody's.
 			return o.err
 		}
 	}
-	if _, err := t.db.ExecContext(t.ctx, "RELEASE fn"); err != nil {
+	if _, err := t.exec(release); err != nil {
 		return fmt.Errorf("release savepoint: %w", err)
 	}
 	return nil
@@ -218,7 +297,11 @@ func call(t *Tx, fn func(*Tx) error) (err error) {
 // transaction.
 func (w *writer) report(batch []*op, whole error) {
 	for _, o := range batch {
-		err := o.err
+		last := o
+		for last.by != nil {
+			last = last.by
+		}
+		err := last.err
 		if err == nil {
 			err = whole
 		}
