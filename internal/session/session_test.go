@@ -20,12 +20,10 @@ func TestWritesOfARowKeepTheirOrder(t *testing.T) {
 	var wrote []string // by the store's writer; read after both were told
 	told := make(chan string, 3)
 	line := &row{}
-	tried := make(chan struct{}, 1) // sent to by the first try of the old state
+	tried := make(chan struct{}, 2) // the first try of the old state, and another one beside other rows
 	r.within(c.ID, func(s *session, _ *leg) {
-		first := true
 		s.write(line, "old", func(*store.Tx) error {
-			if first {
-				first = false
+			if len(wrote) == 0 {
 				tried <- struct{}{}
 				return errors.New("the disk is full")
 			}
@@ -33,7 +31,7 @@ func TestWritesOfARowKeepTheirOrder(t *testing.T) {
 			return nil
 		}, func() { told <- "old" })
 	})
-	testkit.Receive(t, patience, tried) // in a transaction of its own: else the new one alone is run
+	testkit.Receive(t, patience, tried) // the new state comes into another transaction
 	r.within(c.ID, func(s *session, _ *leg) {
 		s.write(line, "new", func(*store.Tx) error { wrote = append(wrote, "new"); return nil }, func() { told <- "new" })
 	})
