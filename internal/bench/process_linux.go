@@ -33,7 +33,9 @@ func keepOn(cores []int) (free func() error, err error) {
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		return nil, fmt.Errorf("bench: read the cores of this process: %w", err)
 	}
-	procs := runtime.GOMAXPROCS(len(cores))
+	// One more than cores: the thread of the media keeps one for itself, and SIP must go on
+	// beside it. Who of both has the core is for the kernel to say.
+	procs := runtime.GOMAXPROCS(len(cores) + 1)
 	free = func() error {
 		runtime.GOMAXPROCS(procs)
 		return bindThreads(&before)
