@@ -166,7 +166,7 @@ func (s *session) configure(l *leg, n sdp.Negotiated) error {
 		// is kept for when it comes back.
 		n.Send, n.Receive, n.Event = l.stream.Send, l.stream.Receive, l.stream.Event
 	}
-	if err := l.media.Configure(n); err != nil {
+	if err := l.media.ConfigureLater(n); err != nil {
 		return err
 	}
 	held := l.stream.Held

@@ -45,7 +45,7 @@ type take struct {
 	on      *leg
 	capture *recorder.Capture
 	tracks  map[*leg]*recorder.Track
-	before  map[*leg]media.Stats // of a leg, when it got its track
+	before  map[*leg]*media.Stats // of a leg, when it got its track; to be read after another look at them
 
 	opened  bool // the journal is on disk
 	begun   bool // sample 0 is set
@@ -108,7 +108,7 @@ func (s *session) record(l *leg, spec takeSpec) (*take, error) {
 		length = seconds(spec.maxLength)
 	}
 	now := time.Now().UTC()
-	t := &take{on: l, spec: spec, tracks: map[*leg]*recorder.Track{}, before: map[*leg]media.Stats{}}
+	t := &take{on: l, spec: spec, tracks: map[*leg]*recorder.Track{}, before: map[*leg]*media.Stats{}}
 	t.rec = voice.Recording{
 		ID: voice.RecordingID(s.newID()), Workspace: l.call.Workspace, Channel: l.call.Channel, Call: l.call.ID,
 		Status: voice.RecordingAccepted, Origin: spec.origin, Stereo: spec.stereo, MaxLength: length,
@@ -135,6 +135,11 @@ func (s *session) record(l *leg, spec takeSpec) (*take, error) {
 	s.saveTake(t, nil)
 	if from := spec.from; from.answered() || (spec.trigger == atRinging && from.call.Status == voice.CallRinging) {
 		s.beginTake(t)
+		for l := range t.tracks { // whoever asked for it is told when it listens
+			if l.media != nil && !l.ended {
+				l.media.SetTaps(s.taps(l)...)
+			}
+		}
 	}
 	return t, nil
 }
@@ -184,7 +189,8 @@ func (t *take) add(l *leg) {
 		Call: l.call.ID, Party: l.party(), Role: l.role(), Codecs: l.codecs(),
 	})
 	if l.media != nil {
-		t.before[l] = l.media.Stats()
+		t.before[l] = new(media.Stats)
+		l.media.StatsLater(t.before[l])
 	}
 }
 
@@ -204,24 +210,31 @@ func (t *take) unheard(l *leg) recorder.Unheard {
 		return recorder.Unheard{}
 	}
 	now, before := l.media.Stats(), t.before[l]
+	if before == nil {
+		before = new(media.Stats)
+	}
 	return recorder.Unheard{
 		Foreign: now.Foreign - before.Foreign, Malformed: now.Malformed - before.Malformed,
 		Unknown: now.Unknown - before.Unknown, Overflow: now.Overflow - before.Overflow,
 	}
 }
 
-// retap tells the leg's media which recordings listen.
+// retap tells the leg's media which recordings listen. It does not wait: a track that
+// is closed takes nothing, whoever gives it something.
 func (s *session) retap(l *leg) {
-	if l.media == nil || l.ended {
-		return
+	if l.media != nil && !l.ended {
+		l.media.SetTapsLater(s.taps(l)...)
 	}
-	var taps []media.Tap
+}
+
+// taps are the tracks that the leg's party is heard by.
+func (s *session) taps(l *leg) (taps []media.Tap) {
 	for _, t := range s.takes {
 		if t.begun && t.covers(l) {
 			taps = append(taps, t.tracks[l])
 		}
 	}
-	l.media.SetTaps(taps...)
+	return taps
 }
 
 // begin starts the recordings that waited for this of the leg.

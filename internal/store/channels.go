@@ -1,7 +1,9 @@
 package store
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -136,19 +138,8 @@ func (t *Tx) Channels(ws voice.WorkspaceID, p voice.Page) ([]voice.Channel, stri
 	return out, next, nil
 }
 
-// ChannelForNumber returns the channel that owns what an INVITE names, whatever
-// the workspace: the one with that number (with or without "+"), else the one
-// with that id, else the one with number "*".
-func (t *Tx) ChannelForNumber(user string) (voice.Channel, error) {
-	wanted := number(user)
-	var rows []channelRow
-	q := t.db.NewSelect().Model(&rows).Where("number_key = ?", voice.AnyNumber)
-	if wanted != "" { // channels without a number own no number
-		q = q.WhereOr("number_key = ? OR id = ?", wanted, strings.ToLower(wanted))
-	}
-	if err := q.Scan(t.ctx); err != nil {
-		return voice.Channel{}, fail("read channel", err)
-	}
+// owner picks the channel that owns what is wanted.
+func owner(rows []channelRow, wanted string) (voice.Channel, error) {
 	var best *channelRow
 	rank := func(r *channelRow) int {
 		switch {
@@ -170,4 +161,28 @@ func (t *Tx) ChannelForNumber(user string) (voice.Channel, error) {
 		return voice.Channel{}, voice.NotFound("channel")
 	}
 	return best.noun()
+}
+
+// channelsOf finds the channels that may own what an INVITE names. The empty number is
+// told apart in words, as in the index channels_number, or that is not used.
+const channelsOf = `SELECT * FROM channels WHERE number_key = '*' OR number_key = ? AND number_key <> '' OR id = ?`
+
+// ChannelForNumber returns the channel that owns what an INVITE names, whatever
+// the workspace: the one with that number (with or without "+"), else the one
+// with that id, else the one with number "*". It is one prepared statement,
+// because it is asked for with every incoming call.
+func (db *DB) ChannelForNumber(ctx context.Context, user string) (voice.Channel, error) {
+	wanted := number(user)
+	rows, err := db.channels.QueryContext(ctx, wanted, strings.ToLower(wanted))
+	var found []channelRow
+	if err == nil {
+		err = errors.Join(db.read.ScanRows(ctx, rows, &found), rows.Close())
+	}
+	if err != nil && ctx.Err() != nil {
+		return voice.Channel{}, fmt.Errorf("read database: %w", ctx.Err())
+	}
+	if err != nil {
+		return voice.Channel{}, explain("read", db.raw.Path, fail("read channel", err))
+	}
+	return owner(found, wanted)
 }

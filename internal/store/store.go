@@ -55,7 +55,9 @@ type DB struct {
 	raw    *sqlite.Database
 	read   *bun.DB
 	writer *writer
-	holder string // names this DB in reservations
+
+	channels *sql.Stmt // channelsOf
+	holder   string    // names this DB in reservations
 
 	flights flights
 
@@ -89,11 +91,15 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(explain("open", path, err), raw.Close())
 	}
+	channels, err := raw.Read.PrepareContext(ctx, channelsOf)
+	if err != nil {
+		return nil, errors.Join(explain("open", path, err), ready.close(), raw.Close())
+	}
 	db := &DB{
-		raw:    raw,
-		read:   bun.NewDB(raw.Read, raw.Dialect),
-		writer: newWriter(bun.NewDB(raw.Write, raw.Dialect), raw.Path, ready),
-		holder: NewID(),
+		raw:      raw,
+		read:     bun.NewDB(raw.Read, raw.Dialect),
+		writer:   newWriter(bun.NewDB(raw.Write, raw.Dialect), raw.Path, ready),
+		channels: channels, holder: NewID(),
 	}
 	go db.writer.run()
 	return db, nil
@@ -123,7 +129,7 @@ func (db *DB) Path() string { return db.raw.Path }
 func (db *DB) Close() error {
 	db.closing.Do(func() {
 		db.writer.stop()
-		db.closeErr = errors.Join(db.writer.statements.close(), db.raw.Close())
+		db.closeErr = errors.Join(db.writer.statements.close(), db.channels.Close(), db.raw.Close())
 	})
 	return db.closeErr
 }
