@@ -18,6 +18,10 @@ const (
 	// its turn to write. The values are ours: 256 small writes take some 20 ms.
 	maxBatch = 256
 	maxHold  = 50 * time.Millisecond
+	// pace is the least time from one transaction to the next when nobody waits for
+	// it, only rows that are written again and again: each costs an fsync, and of the
+	// states that gather meanwhile only the last is written.
+	pace = 10 * time.Millisecond
 )
 
 // The states of an op.
@@ -54,6 +58,9 @@ type writer struct {
 	queue   []*op
 	closed  bool
 	arrived *sync.Cond // something was queued, or closed was set
+	// urgent has room for one token, sent by add and stop when the next transaction
+	// is waited for.
+	urgent chan struct{}
 
 	statements statements // run's
 
@@ -63,7 +70,7 @@ type writer struct {
 }
 
 func newWriter(db *bun.DB, path string, s statements) *writer {
-	w := &writer{db: db, path: path, statements: s, finished: make(chan struct{})}
+	w := &writer{db: db, path: path, statements: s, urgent: make(chan struct{}, 1), finished: make(chan struct{})}
 	w.arrived = sync.NewCond(&w.mu)
 	return w
 }
@@ -77,7 +84,17 @@ func (w *writer) add(o *op) bool {
 	}
 	w.queue = append(w.queue, o)
 	w.arrived.Signal()
+	if o.row == nil {
+		w.hurry()
+	}
 	return true
+}
+
+func (w *writer) hurry() {
+	select {
+	case w.urgent <- struct{}{}:
+	default:
+	}
 }
 
 // stop lets the writer finish its queue and waits for it.
@@ -85,6 +102,7 @@ func (w *writer) stop() {
 	w.mu.Lock()
 	w.closed = true
 	w.arrived.Signal()
+	w.hurry()
 	w.mu.Unlock()
 	<-w.finished
 }
@@ -102,11 +120,23 @@ func (w *writer) stats() Stats {
 // run writes until the writer is stopped and its queue is empty.
 func (w *writer) run() {
 	defer close(w.finished)
+	var last time.Time
+	wait := time.NewTimer(0)
+	defer wait.Stop()
 	for {
+		w.await()
+		if left := pace - time.Since(last); left > 0 {
+			wait.Reset(left)
+			select {
+			case <-wait.C:
+			case <-w.urgent:
+			}
+		}
 		queue := w.take()
 		if queue == nil {
 			return
 		}
+		last = time.Now()
 		for len(queue) > 0 {
 			n := w.transact(queue[:min(len(queue), maxBatch)])
 			queue = queue[n:]
@@ -114,18 +144,25 @@ func (w *writer) run() {
 	}
 }
 
-// take waits for ops and returns all of them, or nil when it is over.
+// await waits until there is something to do.
+func (w *writer) await() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.queue) == 0 && !w.closed {
+		w.arrived.Wait()
+	}
+}
+
+// take returns all ops, or nil when it is over.
 func (w *writer) take() []*op {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for len(w.queue) == 0 {
-		if w.closed {
-			return nil
-		}
-		w.arrived.Wait()
-	}
 	queue := w.queue
 	w.queue = nil
+	select {
+	case <-w.urgent: // it is in the queue
+	default:
+	}
 	return queue
 }
 
