@@ -77,7 +77,9 @@ func (p *Publisher) layout(rec *voice.Recording) render.Layout {
 
 // render writes the WAV of the recording's journal, as far as it goes.
 func (p *Publisher) render(ctx context.Context, rec *voice.Recording, l render.Layout, w io.WriteSeeker) (receipt render.Receipt, err error) {
-	j, err := journal.Open(p.o.Recorder.Path(rec.ID))
+	l.Desk = p.desks.take()
+	defer p.desks.giveBack(l.Desk)
+	j, err := journal.OpenIn(p.o.Recorder.Path(rec.ID), l.Desk.Window())
 	var corrupt *journal.CorruptError
 	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt) {
 		return receipt, fmt.Errorf("%w: %w", errNoJournal, err)

@@ -62,6 +62,7 @@ type Publisher struct {
 	progress progress // of the renders that are being made
 
 	snapshots snapshots // of running recordings, that are about to be made
+	desks     desks
 }
 
 // New makes a Publisher, and empties WorkDir of what a crash left in it.

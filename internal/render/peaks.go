@@ -22,6 +22,7 @@ const (
 	pointSize    = 4
 	// peaksPerSecond is how fine the stored peaks are: a screen's width for 20 s.
 	peaksPerSecond = 50
+	peaksBuffer    = 1 << 15
 	// MaxPeaks bounds the points that ReadPeaks gives.
 	MaxPeaks = 1 << 16
 )
@@ -54,8 +55,7 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // newPeaksWriter writes the header. So many samples per channel must follow.
 func newPeaksWriter(w io.Writer, rate, channels int, samples int64) *peaksWriter {
-	p := &peaksWriter{sum: crc32.New(castagnoli()), per: int64(max(rate/peaksPerSecond, 1)), current: make([]Peak, channels)}
-	p.out = bufio.NewWriterSize(w, 1<<15)
+	p := &peaksWriter{out: bufio.NewWriterSize(w, peaksBuffer), sum: crc32.New(castagnoli()), per: int64(max(rate/peaksPerSecond, 1)), current: make([]Peak, channels)}
 	h := make([]byte, 0, peaksHeader)
 	h = append(h, peaksMagic...)
 	h = binary.LittleEndian.AppendUint32(h, peaksVersion)
