@@ -161,7 +161,8 @@ func TestABatchThroughTheSystemAllocatesNothing(t *testing.T) {
 	})
 }
 
-func BenchmarkWorkerRelay(b *testing.B) {
+// BenchmarkRelay is a packet of a bridged leg, without the system.
+func BenchmarkRelay(b *testing.B) {
 	for _, transcode := range []bool{false, true} {
 		b.Run(fmt.Sprintf("transcode=%t", transcode), func(b *testing.B) {
 			r := newRig(b, transcode)
