@@ -12,6 +12,7 @@ HOT := ^Benchmark(Classify|Relay|Take|Seal|Survey|Place|Render|Publish)$$
 HOTS := $(addprefix ./internal/,rtp media recorder journal timeline render publish)
 BENCH ?= $(HOT)
 COUNT ?= 1
+BENCHTIME ?= 1s
 
 # Whole calls measure time, so they have the machine to themselves.
 CALLS := ./internal/calltest/...
@@ -46,17 +47,17 @@ fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz
 
 bench: ## benchmarks of the hot functions, or those matching BENCH, COUNT (1) times
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 60m $(if $(filter $(HOT),$(BENCH)),$(HOTS),$(UNITS))
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 -count $(COUNT) -benchtime $(BENCHTIME) -timeout 60m $(if $(filter $(HOT),$(BENCH)),$(HOTS),$(UNITS))
 
 # What is compared runs six times, so that benchstat can tell a change from noise.
 bench-compare: ## the hot functions against docs/bench/baseline.txt, by benchstat
 	@mkdir -p bin
-	$(MAKE) -s bench COUNT=6 > bin/bench.txt
+	$(MAKE) -s bench COUNT=6 BENCHTIME=0.2s > bin/bench.txt
 	$(TOOL) benchstat docs/bench/baseline.txt bin/bench.txt
 
 bench-baseline: ## the hot functions of this machine into docs/bench/baseline.txt
 	@mkdir -p bin
-	$(MAKE) -s bench COUNT=6 > bin/bench.txt
+	$(MAKE) -s bench COUNT=6 BENCHTIME=0.2s > bin/bench.txt
 	mv bin/bench.txt docs/bench/baseline.txt
 
 load: ## LOAD_CALLS (200) bridged and recorded calls on one core for LOAD_TALK (60) seconds
