@@ -19,8 +19,12 @@ const (
 	// kernel delivers one after the other, some microseconds each, and what it needs
 	// for those before is in the latency of the last.
 	loadBatch = 16
-	// loadBehind is how much of a delay is made good by sending faster. What a longer
-	// one has cost was never sent.
+	// loadStep is by how much the schedule goes on at once, at most, and loadCatchUp by
+	// which part of the time it goes faster when it is behind.
+	loadStep    = 2 * time.Millisecond
+	loadCatchUp = 10
+	// loadBehind is how much of a delay is made good. What a longer one has cost was
+	// never sent.
 	loadBehind = 200 * time.Millisecond
 	// loadBuffer holds what the legs of a socket hear in some seconds.
 	loadBuffer = 4 << 20
@@ -39,8 +43,10 @@ type loadMedia struct {
 	order   []int32   // where in out the leg of in is
 	sockets []loadSocket
 
-	round uint32 // of the frames that are sent now
-	next  int    // the leg of out that is sent next
+	round   uint32        // of the frames that are sent now
+	next    int           // the leg of out that is sent next
+	looked  time.Duration // when it was last looked what is due
+	reached time.Duration // how far the schedule has come
 
 	mu     sync.Mutex
 	asked  []func()
@@ -211,14 +217,15 @@ func (m *loadMedia) end(call uint32) {
 	}
 }
 
-// due is how many legs of this round, and of those after it, should have been
-// sent by now.
-func (m *loadMedia) due(now time.Duration) int {
-	return int(now*time.Duration(len(m.out))/loadPtime) - int(m.round)*len(m.out)
-}
-
-// skip leaves out the rounds of a delay that is too long to be made good.
-func (m *loadMedia) skip(now time.Duration) {
+// due is how many more legs should have been sent by now. After a delay the
+// schedule comes back slowly: that this machine was kept from its core says nothing
+// of people, who would not all speak faster, so the server should not have to
+// bear a burst. All that was due is sent in the end.
+func (m *loadMedia) due() int {
+	now := m.clock()
+	step := min(now-m.looked, loadStep)
+	m.looked = now
+	m.reached = min(now, m.reached+step+step/loadCatchUp)
 	behind := now - m.instant()
 	if m.counting > 0 {
 		m.late = max(m.late, behind)
@@ -226,8 +233,17 @@ func (m *loadMedia) skip(now time.Duration) {
 	if behind > loadBehind {
 		rounds := behind / loadPtime
 		m.round += uint32(rounds)
+		m.reached += rounds * loadPtime
 		m.skipped += uint64(rounds) * uint64(m.counting)
 	}
+	return int(m.reached*time.Duration(len(m.out))/loadPtime) - int(m.round)*len(m.out) - m.next
+}
+
+// start lets the schedule begin now.
+func (m *loadMedia) start() {
+	m.looked = m.clock()
+	m.round = uint32(m.looked / loadPtime)
+	m.reached = time.Duration(m.round) * loadPtime
 }
 
 // instant is when the next leg is due.

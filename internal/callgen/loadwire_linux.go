@@ -161,6 +161,7 @@ func (m *loadMedia) run(ctx context.Context) error {
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), mediaNice)
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1000, 0, 0, 0)
 	w := newLoadWire()
+	m.start()
 	for turn := 0; ctx.Err() == nil; turn++ {
 		m.obey()
 		m.sendDue(w)
@@ -181,11 +182,8 @@ func (m *loadMedia) run(ctx context.Context) error {
 
 // sendDue sends what is due.
 func (m *loadMedia) sendDue(w *loadWire) {
-	now := m.clock()
-	m.skip(now)
-	for left := m.due(now) - m.next; left > 0; {
-		n := m.send(w, min(left, loadBatch))
-		left -= n
+	for left := m.due(); left > 0; {
+		left -= m.send(w, min(left, loadBatch))
 	}
 }
 

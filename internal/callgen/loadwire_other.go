@@ -64,6 +64,9 @@ func (m *loadMedia) pace(ctx context.Context, owner *sync.Mutex) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	packet := newPacket()
+	owner.Lock()
+	m.start()
+	owner.Unlock()
 	for {
 		timer.Reset(loadSlot - m.clock()%loadSlot)
 		select {
@@ -73,9 +76,7 @@ func (m *loadMedia) pace(ctx context.Context, owner *sync.Mutex) {
 		}
 		owner.Lock()
 		m.obey()
-		now := m.clock()
-		m.skip(now)
-		for left := m.due(now) - m.next; left > 0; left-- {
+		for left := m.due(); left > 0; left-- {
 			if g := &m.out[m.next]; g.remote != 0 {
 				g.frame(&packet, m.round, m.stampClock())
 				// What is refused is lost, and counts as that.
