@@ -128,3 +128,30 @@ func BenchmarkReplace(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkChannelForNumber looks up whose an incoming call is, among 1000 channels.
+func BenchmarkChannelForNumber(b *testing.B) {
+	db := openTemp(b)
+	err := db.Update(b.Context(), func(tx *Tx) error {
+		at := time.Unix(1_800_000_000, 0)
+		if err := tx.InsertWorkspace(voice.Workspace{ID: "w", CreatedAt: at, UpdatedAt: at}); err != nil {
+			return err
+		}
+		for n := range 1000 {
+			c := voice.Channel{ID: voice.ChannelID(NewID()), Workspace: "w", Number: fmt.Sprint("+3512", n), CreatedAt: at, UpdatedAt: at}
+			if err := tx.InsertChannel(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if c, err := db.ChannelForNumber(b.Context(), "3512500"); err != nil || c.Number != "+3512500" {
+			b.Fatal(c, err)
+		}
+	}
+}

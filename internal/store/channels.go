@@ -165,7 +165,8 @@ func owner(rows []channelRow, wanted string) (voice.Channel, error) {
 
 // channelsOf finds the channels that may own what an INVITE names. The empty number is
 // told apart in words, as in the index channels_number, or that is not used.
-const channelsOf = `SELECT * FROM channels WHERE number_key = '*' OR number_key = ? AND number_key <> '' OR id = ?`
+const channelsOf = `SELECT * FROM channels WHERE number_key IN ('*', ?) AND number_key <> ''
+UNION ALL SELECT * FROM channels WHERE id = ?`
 
 // ChannelForNumber returns the channel that owns what an INVITE names, whatever
 // the workspace: the one with that number (with or without "+"), else the one
