@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/mattn/go-isatty"
@@ -66,7 +67,13 @@ func (c *serveCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := server.New(ctx, server.Options{Config: cfg, Logger: log, Version: version})
+	// A media worker keeps one of the run-time's processors to itself; everything else
+	// has as many as there would be without it.
+	if cfg.Media.Workers == 0 {
+		cfg.Media.Workers = runtime.GOMAXPROCS(0)
+	}
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + cfg.Media.Workers)
+	s, err := server.New(ctx, server.Options{Config: cfg, Logger: log, Version: version, Alone: true})
 	if err != nil {
 		return err
 	}

@@ -160,6 +160,10 @@ type epollPoller struct {
 // maxEvents is how many sockets are served in a turn, before timers and commands.
 const maxEvents = 128
 
+// longestRaw is how long, in milliseconds, a busy poller waits without telling the
+// run-time: that long a garbage collection may have to wait for its signal.
+const longestRaw = 5
+
 // bellSlot stands in an event for the eventfd.
 const bellSlot = -1
 
@@ -248,7 +252,6 @@ func (p *epollPoller) wait(timeout time.Duration, to sink) error {
 	if err != nil {
 		return err
 	}
-	p.busy = false
 	for i := range p.events[:n] {
 		slot := p.events[i].Fd
 		if slot == bellSlot {
@@ -271,6 +274,23 @@ func (p *epollPoller) pending(timeout time.Duration) (int, error) {
 	ms := -1
 	if timeout >= 0 {
 		ms = int((timeout + time.Millisecond - 1) / time.Millisecond)
+	}
+	if p.busy {
+		// Packets come: the next ones are a moment away. Raw, so that the scheduler of
+		// the run-time does not take the processor away from this thread and give it
+		// back for each of them. It can still stop the thread: by a signal, which ends
+		// the call.
+		if ms < 0 || ms > longestRaw {
+			ms = longestRaw
+		}
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_WAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), maxEvents, uintptr(ms), 0, 0)
+		if errno != 0 {
+			n = 0 // a signal; another error comes again below
+		}
+		if n == 0 {
+			p.busy = false
+		}
+		return int(n), nil
 	}
 	n, err := unix.EpollWait(p.fd, p.events[:], ms)
 	if err != nil {
