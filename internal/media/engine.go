@@ -35,6 +35,8 @@ type Options struct {
 	Cooldown time.Duration
 	// Workers is how many there are; 0 = one per CPU that the process may use.
 	Workers int
+	// NoRing does without io_uring on Linux.
+	NoRing bool
 	// Ahead lets workers go before all other threads of the process, as long as it
 	// lives: for a process that is a server and nothing else. See ahead_linux.go.
 	Ahead bool
@@ -87,7 +89,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.network == nil {
-		o.network = defaultNetwork()
+		o.network = defaultNetwork(!o.NoRing)
 	}
 	return o, nil
 }
@@ -141,10 +143,20 @@ func New(o Options) (*Engine, error) {
 		}
 		e.workers = append(e.workers, newWorker(e, i, p))
 	}
+	e.sayHow()
 	if e.metrics, err = newMetrics(e, o.Registerer); err != nil {
 		return nil, errors.Join(err, e.closePollers())
 	}
 	return e, nil
+}
+
+// sayHow tells the operator when media is carried in a slower way than it could be.
+func (e *Engine) sayHow() {
+	if p, ok := e.workers[0].poller.(interface{ withoutRing() error }); ok {
+		if err := p.withoutRing(); err != nil {
+			e.log.Info("media uses epoll", "reason", err)
+		}
+	}
 }
 
 // probe finds out early whether the address can be bound at all.

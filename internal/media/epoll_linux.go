@@ -16,7 +16,9 @@ import (
 // system call a packet. Packets of a call come one by one, every 20 ms on a socket
 // of their own, so that there is nothing to gather: recvfrom and sendto cost less
 // than recvmmsg and sendmmsg of one.
-type epollNetwork struct{}
+//
+// With ring, pollers use io_uring where the system has it (uring_linux.go).
+type epollNetwork struct{ ring bool }
 
 // epollSocket is a UDP port: a socket that hears everybody and, once it is clear
 // whom the leg talks to, a second one on the same port that is connected to the
@@ -35,7 +37,7 @@ type epollSocket struct {
 }
 
 func (epollNetwork) listen(addr netip.AddrPort, buffer int) (socket, error) {
-	s := &epollSocket{fd: -1, addr: addr, six: addr.Addr().Is6(), slot: -1, size: buffer, link: link{fd: -1, slot: -1}}
+	s := &epollSocket{fd: -1, addr: addr, six: addr.Addr().Is6(), slot: -1, size: buffer, link: link{fd: -1, slot: -1, seat: -1}}
 	fd, err := s.open(false)
 	if err != nil {
 		return nil, err
@@ -148,7 +150,18 @@ type epollPoller struct {
 	turns   uint64 // how often wait was called
 	busy    bool   // the last wait brought datagrams
 	wanted  []seat // ports that are to be linked before the next wait
+	making  []seat // room for the next such list
 	refused int    // datagrams that the system did not take
+
+	ring      *ring // nil = there is none, and this is why:
+	ringless  error
+	seats     []ringSeat
+	freeSeats []int32
+	mostSeats int
+	watching  bool   // the ring tells when epoll has something
+	owed      []seat // sockets whose backlog is to be delivered
+	lastSeat  int32  // which seat the last datagram was of
+	streak    int    // how many in a row were of it
 
 	events [maxEvents]unix.EpollEvent
 	in     *inbatch
@@ -160,14 +173,14 @@ type epollPoller struct {
 // maxEvents is how many sockets are served in a turn, before timers and commands.
 const maxEvents = 128
 
-// longestRaw is how long, in milliseconds, a busy poller waits without telling the
+// longestRaw is how long a busy poller waits without telling the
 // run-time: that long a garbage collection may have to wait for its signal.
-const longestRaw = 5
+const longestRaw = 5 * time.Millisecond
 
 // bellSlot stands in an event for the eventfd.
 const bellSlot = -1
 
-func (epollNetwork) poller() (poller, error) {
+func (n epollNetwork) poller() (poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -183,6 +196,12 @@ func (epollNetwork) poller() (poller, error) {
 	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, bell, &event); err != nil {
 		return nil, errors.Join(os.NewSyscallError("epoll_ctl", err), p.close())
 	}
+	if n.ring {
+		p.mostSeats = ringSeats()
+		if p.ring, p.ringless = newRing(p.mostSeats); p.ringless != nil {
+			p.ring, p.ringless = nil, errNoRing(p.ringless)
+		}
+	}
 	return p, nil
 }
 
@@ -193,6 +212,12 @@ func (p *epollPoller) attach(s socket, to *port) (err error) {
 		return fmt.Errorf("watch UDP port %d: %w", to.number, err)
 	}
 	if es.link.fd < 0 {
+		return nil
+	}
+	if len(es.link.backlog) > 0 {
+		p.owed = append(p.owed, seat{port: to, socket: es})
+	}
+	if p.takeSeat(es, to) {
 		return nil
 	}
 	if es.link.slot, err = p.watch(es.link.fd, seat{port: to, socket: es, linked: true}); err != nil {
@@ -238,16 +263,28 @@ func (p *epollPoller) detach(s socket) {
 	if es.link.slot >= 0 {
 		p.forget(es.link.fd, &es.link.slot)
 	}
-	for i := range p.wanted {
-		if p.wanted[i].socket == es {
-			p.wanted[i] = seat{}
+	p.leaveSeat(es)
+	for _, list := range [][]seat{p.wanted, p.owed} {
+		for i := range list {
+			if list[i].socket == es {
+				list[i] = seat{}
+			}
 		}
 	}
 }
 
 func (p *epollPoller) wait(timeout time.Duration, to sink) error {
 	p.turns++
+	p.pay(to)
 	p.makeLinks(to)
+	if p.ring != nil {
+		return p.waitRing(timeout, to)
+	}
+	return p.serve(timeout, to)
+}
+
+// serve waits for events of epoll and hands over what they tell of.
+func (p *epollPoller) serve(timeout time.Duration, to sink) error {
 	n, err := p.pending(timeout)
 	if err != nil {
 		return err
@@ -275,19 +312,19 @@ func (p *epollPoller) pending(timeout time.Duration) (int, error) {
 	if timeout >= 0 {
 		ms = int((timeout + time.Millisecond - 1) / time.Millisecond)
 	}
-	if p.busy {
+	if p.busy || timeout == 0 {
 		// Packets come: the next ones are a moment away. Raw, so that the scheduler of
 		// the run-time does not take the processor away from this thread and give it
 		// back for each of them. It can still stop the thread: by a signal, which ends
 		// the call.
-		if ms < 0 || ms > longestRaw {
-			ms = longestRaw
+		if most := int(longestRaw / time.Millisecond); ms < 0 || ms > most {
+			ms = most
 		}
 		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_WAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), maxEvents, uintptr(ms), 0, 0)
 		if errno != 0 {
 			n = 0 // a signal; another error comes again below
 		}
-		if n == 0 {
+		if n == 0 && timeout != 0 {
 			p.busy = false
 		}
 		return int(n), nil
@@ -360,12 +397,25 @@ func (p *epollPoller) send(s socket, to netip.AddrPort, datagram []byte) {
 	if l := &es.link; l.fd >= 0 && l.peer == to {
 		fd = l.fd
 		l.strays = 0
+		if l.seat >= 0 {
+			if at, ok := p.ring.holds(datagram); ok && p.ring.send(l.seat, datagram, sendKey(l.seat, at, len(datagram))) {
+				return
+			}
+		}
 	} else {
 		name, size = uintptr(unsafe.Pointer(&p.name)), uintptr(destination(&p.name, es.six, to))
 		if es.media && l.wants(to) {
 			p.wanted = append(p.wanted, seat{port: p.table[es.slot].port, socket: es})
 		}
 	}
+	if p.ring != nil {
+		p.ring.submit() // nothing overtakes what was relayed before
+	}
+	p.sendNow(fd, datagram, name, size)
+}
+
+// sendNow sends to an address, or to whom the socket is connected.
+func (p *epollPoller) sendNow(fd int, datagram []byte, name, size uintptr) {
 	for tries := 0; ; tries++ {
 		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&datagram[0])), uintptr(len(datagram)),
 			unix.MSG_DONTWAIT, name, size)
@@ -388,5 +438,10 @@ func (p *epollPoller) flush() int {
 }
 
 func (p *epollPoller) close() error {
-	return errors.Join(os.NewSyscallError("close epoll", unix.Close(p.fd)), p.signal.Close())
+	var err error
+	if p.ring != nil {
+		err = p.ring.close()
+		p.ring = nil
+	}
+	return errors.Join(err, os.NewSyscallError("close epoll", unix.Close(p.fd)), p.signal.Close())
 }

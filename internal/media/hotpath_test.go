@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -111,6 +112,8 @@ func TestComfortSilenceAllocatesNothing(t *testing.T) {
 
 func TestABatchThroughTheSystemAllocatesNothing(t *testing.T) {
 	eachDriver(t, func(t *testing.T, n network) {
+		runtime.LockOSThread() // as a worker does
+		defer runtime.UnlockOSThread()
 		s, err := n.listen(netip.MustParseAddrPort("127.0.0.1:0"), mediaBuffer)
 		if err != nil {
 			t.Fatal(err)
@@ -176,7 +179,7 @@ func BenchmarkRelay(b *testing.B) {
 
 // BenchmarkRelayUDP is the whole way: party, kernel, worker, kernel, party.
 func BenchmarkRelayUDP(b *testing.B) {
-	for name, n := range map[string]network{"system": defaultNetwork(), "portable": portableNetwork{}} {
+	for name, n := range map[string]network{"system": defaultNetwork(true), "portable": portableNetwork{}} {
 		b.Run(name, func(b *testing.B) {
 			bench := start(b, Options{network: n, Workers: 1})
 			la, p := bench.connect("A")

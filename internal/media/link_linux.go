@@ -14,7 +14,9 @@ import (
 // so a peer that moves is seen as without a link.
 type link struct {
 	fd       int            // -1 = none
-	slot     int32          // in the poller's table
+	slot     int32          // in the poller's table; -1 = not there
+	seat     int32          // in the poller's ring; -1 = not there
+	backlog  []late         // received by a poller that it was detached from
 	peer     netip.AddrPort // whom it is connected to
 	overflow uint32
 
@@ -61,13 +63,18 @@ var errDetached = errors.New("media: the port is not watched any more")
 // makeLinks connects the ports that have found their peers. A port that cannot be
 // linked works as before.
 func (p *epollPoller) makeLinks(to sink) {
-	for i := range p.wanted {
-		if s := p.wanted[i].socket; s != nil && s.slot >= 0 {
-			p.makeLink(s, p.wanted[i].port, to)
-		}
-		p.wanted[i] = seat{}
+	if len(p.wanted) == 0 {
+		return
 	}
-	p.wanted = p.wanted[:0]
+	list := p.wanted
+	p.wanted = p.making[:0] // what is read meanwhile may let others want a link
+	for i := range list {
+		if s := list[i].socket; s != nil && s.slot >= 0 {
+			p.makeLink(s, list[i].port, to)
+		}
+		list[i] = seat{}
+	}
+	p.making = list
 }
 
 func (p *epollPoller) makeLink(s *epollSocket, at *port, to sink) {
@@ -79,6 +86,8 @@ func (p *epollPoller) makeLink(s *epollSocket, at *port, to sink) {
 		}
 		l.fd = fd
 	}
+	p.leaveSeat(s)
+	p.payOne(s, at, to) // of the former peer
 	err := connect(l.fd, s.six, l.to)
 	// Until it was connected the link heard everybody, or the former peer: what came
 	// then is read with the addresses that it came from. And what the first socket
@@ -91,7 +100,7 @@ func (p *epollPoller) makeLink(s *epollSocket, at *port, to sink) {
 	if s.slot < 0 { // the leg has ended by what it read
 		err = errDetached
 	}
-	if err == nil && l.slot < 0 {
+	if err == nil && l.slot < 0 && !p.takeSeat(s, at) {
 		l.slot, err = p.watch(l.fd, seat{port: at, socket: s, linked: true})
 	}
 	if err != nil {
