@@ -158,10 +158,11 @@ type epollPoller struct {
 	seats     []ringSeat
 	freeSeats []int32
 	mostSeats int
-	watching  bool   // the ring tells when epoll has something
-	owed      []seat // sockets whose backlog is to be delivered
-	lastSeat  int32  // which seat the last datagram was of
-	streak    int    // how many in a row were of it
+	starved   []uint64 // keys of seats that wait for a buffer
+	watching  bool     // the ring tells when epoll has something
+	owed      []seat   // sockets whose backlog is to be delivered
+	lastSeat  int32    // which seat the last datagram was of
+	streak    int      // how many in a row were of it
 
 	events [maxEvents]unix.EpollEvent
 	in     *inbatch

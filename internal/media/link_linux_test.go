@@ -187,3 +187,45 @@ func TestAPeerWhosePortIsClosedDoesNotStopALink(t *testing.T) {
 		chat(t, p, q, 5)
 	})
 }
+
+// A stall leaves more datagrams than the ring has buffers for. All of them come,
+// and the worker goes on.
+func TestMoreDatagramsThanBuffersAfterAStall(t *testing.T) {
+	eachLink(t, func(t *testing.T, n network) {
+		b := start(t, Options{Workers: 1, network: n})
+		const pairs, each = 10, 200 // 4000 datagrams
+		var legs []*Leg
+		var parties []*party
+		for range pairs {
+			la, p := b.connect("A")
+			lb, q := b.connect("B")
+			b.join(la, lb)
+			chat(t, p, q, 2*linkAfter)
+			legs, parties = append(legs, la, lb), append(parties, p, q)
+		}
+		var before []uint64
+		for _, l := range legs {
+			eventually(t, func() bool { return linkOf(t, l).IsValid() })
+			before = append(before, l.Stats().Received)
+		}
+		stuck, release := make(chan struct{}), make(chan struct{})
+		b.workers[0].post(command{run: func(*worker) error {
+			close(stuck)
+			<-release
+			return nil
+		}})
+		<-stuck
+		for range each {
+			for _, p := range parties {
+				p.talk()
+			}
+		}
+		close(release)
+		for i, l := range legs {
+			eventually(t, func() bool { return l.Stats().Received == before[i]+each })
+		}
+		said := parties[0].talk()
+		for string(parties[1].hearVoice().payload) != string(said.payload) {
+		}
+	})
+}

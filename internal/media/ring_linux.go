@@ -414,6 +414,9 @@ func (r *ring) take() (result, bool) {
 	return c, true
 }
 
+// ready is how many results there are.
+func (r *ring) ready() int { return int(atomic.LoadUint32(r.cqTail) - *r.cqHead) }
+
 // waiting calls f with the results that nobody took yet.
 func (r *ring) waiting(f func(*result)) {
 	for at, end := *r.cqHead, atomic.LoadUint32(r.cqTail); at != end; at++ {

@@ -33,6 +33,7 @@ func (*ring) send(int32, []byte, uint64) bool { return false }
 func (*ring) watch(int, uint64) bool          { return false }
 func (*ring) cancel(uint64) error             { return errors.ErrUnsupported }
 func (*ring) take() (result, bool)            { return result{}, false }
+func (*ring) ready() int                      { return 0 }
 func (*ring) waiting(func(*result))           {}
 func (*ring) bytes(*result) []byte            { return nil }
 func (*ring) holds([]byte) (int, bool)        { return 0, false }

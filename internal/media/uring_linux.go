@@ -73,7 +73,8 @@ func (p *epollPoller) waitRing(timeout time.Duration, to sink) error {
 		return err
 	}
 	p.busy = false
-	for {
+	// Only what is there now: what is asked for meanwhile may have results at once.
+	for range r.ready() {
 		c, ok := r.take()
 		if !ok {
 			break
@@ -88,6 +89,7 @@ func (p *epollPoller) waitRing(timeout time.Duration, to sink) error {
 		}
 	}
 	r.recycle()
+	p.feed()
 	if p.watching {
 		return nil
 	}
@@ -160,11 +162,15 @@ func drops(fd int) (uint32, error) {
 // buffer was left, an empty datagram came, or one that was sent was refused
 // (RFC 1122 §4.1.3.3). A socket that it does not receive from goes back to epoll.
 func (p *epollPoller) rearm(slot int32, s *ringSeat, res int32) {
-	if res == -int32(unix.ECANCELED) {
+	switch res {
+	case -int32(unix.ECANCELED):
+		return
+	case -int32(unix.ENOBUFS): // not before there are buffers again
+		p.starved = append(p.starved, receiveKey(slot, s.turn))
 		return
 	}
 	known := res >= 0
-	for _, errno := range [...]unix.Errno{unix.ENOBUFS, unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EPROTO, unix.EMSGSIZE, unix.EACCES} {
+	for _, errno := range [...]unix.Errno{unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EPROTO, unix.EMSGSIZE, unix.EACCES} {
 		known = known || res == -int32(errno)
 	}
 	if known && p.ring.receive(slot, receiveKey(slot, s.turn)) {
@@ -175,6 +181,17 @@ func (p *epollPoller) rearm(slot int32, s *ringSeat, res int32) {
 	// It works for every socket that epoll had before; if not, the leg hears
 	// nothing, which its owner notices.
 	socket.link.slot, _ = p.watch(socket.link.fd, seat{port: at, socket: socket, linked: true})
+}
+
+// feed asks again for the datagrams of the sockets that there was no buffer for.
+func (p *epollPoller) feed() {
+	for _, key := range p.starved {
+		slot := int32(key & seatMask)
+		if s := &p.seats[slot]; s.port != nil && receiveKey(slot, s.turn) == key && !p.ring.receive(slot, key) {
+			p.rearm(slot, s, -int32(unix.EBUSY)) // to epoll
+		}
+	}
+	p.starved = p.starved[:0]
 }
 
 // unsent deals with a datagram that was not sent. One whose error was that of an
