@@ -23,6 +23,8 @@ type benchCmd struct {
 	Tries       int           `help:"How often a step is tried until it is held." default:"2" placeholder:"N"`
 	PerSecond   float64       `help:"Calls made in a second." default:"100" placeholder:"RATE"`
 	Wall        bool          `help:"Say what a bare relay loop holds, too."`
+	Compare     bool          `help:"Say what recording costs, at half of what is held."`
+	Soak        time.Duration `help:"In place of steps: this long with --from calls at once that come and go." default:"0s"`
 	NoRecord    bool          `help:"Bridge without recording, to see what recording costs."`
 	Sample      int           `help:"Recordings of a step that are read frame by frame; -1 = all." default:"20" placeholder:"N"`
 	Rates       []float64     `help:"Set-up rates to try after the steps, in calls a second." placeholder:"RATE,..."`
@@ -39,7 +41,7 @@ type benchCmd struct {
 // to hold even the first step is one.
 func (c *benchCmd) Run(ctx context.Context, out io.Writer) error {
 	r, err := bench.Run(ctx, bench.Options{
-		From: c.From, Step: c.Step, Most: c.Most, Fine: c.Fine, Hold: c.Hold, Climb: c.Climb, Tries: c.Tries, Wall: c.Wall, PerSecond: c.PerSecond, NoRecord: c.NoRecord,
+		From: c.From, Step: c.Step, Most: c.Most, Fine: c.Fine, Hold: c.Hold, Climb: c.Climb, Tries: c.Tries, Wall: c.Wall, Compare: c.Compare, Soak: c.Soak, PerSecond: c.PerSecond, NoRecord: c.NoRecord,
 		Sample: c.Sample, Rates: c.Rates, ServerCores: c.ServerCores, LoadCores: c.LoadCores, Dir: c.Dir,
 		Limits: bench.Limits{Loss: c.MaxLoss, CPU: c.MaxCPU, Latency: c.MaxLatency},
 		Report: func(line string) { fmt.Fprintln(os.Stderr, line) },

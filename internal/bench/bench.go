@@ -33,6 +33,11 @@ type Options struct {
 
 	// Wall says what a bare relay loop holds, too.
 	Wall bool
+	// Compare says what recording costs, at half of what is held.
+	Compare bool
+	// Soak, when set, is measured in place of steps: From calls at once that come and
+	// go, for so long.
+	Soak time.Duration
 
 	// Rates are set-up rates to try, in calls a second. Empty: none.
 	Rates []float64
@@ -57,6 +62,8 @@ type Result struct {
 	CallsPerCore float64  `json:"callsPerCore"` // by the number of the server's cores
 	Steps        []Step   `json:"steps"`
 	Wall         *Wall    `json:"wall,omitempty"`
+	Compare      *Compare `json:"compare,omitempty"`
+	Soak         *Soak    `json:"soak,omitempty"`
 	SetUps       []SetUp  `json:"setUps,omitempty"`
 	Remarks      []string `json:"remarks,omitempty"`
 }
@@ -136,11 +143,20 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	o.Dir = dir
 	r = &Result{Machine: machine(&o), Record: !o.NoRecord, HoldSeconds: o.Hold.Seconds()}
+	if o.Soak > 0 {
+		r.Soak, err = soak(ctx, o)
+		return r, err
+	}
 	c := climb{o: &o, try: step}
 	err = c.run(ctx, r)
 	r.Steps, r.Calls, r.CallsPerCore = c.steps, c.calls, float64(c.calls)/float64(len(o.ServerCores))
 	if err != nil {
 		return r, err
+	}
+	if o.Compare && r.Calls > 1 {
+		if r.Compare, err = compare(ctx, o, r.Calls/2); err != nil {
+			return r, err
+		}
 	}
 	if o.Wall {
 		if err := r.wall(ctx, o); err != nil {

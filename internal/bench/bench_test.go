@@ -136,3 +136,25 @@ func TestCores(t *testing.T) {
 		t.Error("no number: no error")
 	}
 }
+
+// TestSoakJudges: what grows is seen, what goes up and down is not growth.
+func TestSoakJudges(t *testing.T) {
+	var k Soak
+	for i := range 40 {
+		k.Samples = append(k.Samples, Sample{Seconds: float64(i), RSS: int64(1000 + 10*i), Goroutines: 100 + i%2, Descriptors: 50})
+	}
+	k.judge()
+	if k.Flat || k.RSSGrowth < 0.2 || k.RSSGrowth > 0.25 || k.DescriptorGrowth != 0 {
+		t.Errorf("growing: %t, %g, %g, %g", k.Flat, k.RSSGrowth, k.GoroutineGrowth, k.DescriptorGrowth)
+	}
+	for i := range k.Samples {
+		k.Samples[i].RSS = int64(1000 + i%7)
+	}
+	if k.judge(); !k.Flat {
+		t.Errorf("flat, but %g, %g, %g", k.RSSGrowth, k.GoroutineGrowth, k.DescriptorGrowth)
+	}
+	var none Soak
+	if none.judge(); none.Flat {
+		t.Error("nothing was seen, and it was flat")
+	}
+}

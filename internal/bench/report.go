@@ -19,6 +19,9 @@ func (r *Result) Table(w io.Writer) error {
 			p.step(s, " bare relay")
 		}
 	}
+	if k := r.Soak; k != nil {
+		p.step(k.Step, " soak")
+	}
 	if len(r.SetUps) > 0 {
 		p.say("\ncalls/s\tup\tof\tset-up p50 ms\tp99 ms\tloss %%\tcpu %%\t\n")
 	}
@@ -33,8 +36,19 @@ func (r *Result) Table(w io.Writer) error {
 	if !r.Record {
 		what = "bridged"
 	}
+	if k := r.Soak; k != nil {
+		p.say("\n%d %s calls at once that come and go, %d in all, for %g s: memory grew by %.1f %%, goroutines by %.1f %%, descriptors by %.1f %% after the first quarter\n",
+			k.Calls, what, k.Step.Calls, k.Seconds, 100*k.RSSGrowth, 100*k.GoroutineGrowth, 100*k.DescriptorGrowth)
+		for _, why := range k.Step.Reasons {
+			p.say("not within the limits: %s\n", why)
+		}
+		return p.err
+	}
 	p.say("\n%d %s calls at once on %d core(s) for %g s: %g a core (%s, %s, %s)\n", r.Calls, what, len(r.Machine.ServerCores), r.HoldSeconds,
 		r.CallsPerCore, r.Machine.CPU, r.Machine.Kernel, r.Machine.Go)
+	if c := r.Compare; c != nil {
+		p.say("at %d calls, recording costs %.1f %% CPU a call and %.2f ms at the 99th percentile\n", c.Calls, 100*c.CPUMore, c.P99Delta)
+	}
 	if r.Wall != nil {
 		p.say("a bare relay loop holds %d: the server holds %.2f of that\n", r.Wall.Calls, r.Wall.Ratio)
 	}
