@@ -168,17 +168,25 @@ func owner(rows []channelRow, wanted string) (voice.Channel, error) {
 const channelsOf = `SELECT * FROM channels WHERE number_key IN ('*', ?) AND number_key <> ''
 UNION ALL SELECT * FROM channels WHERE id = ?`
 
+func (db *DB) channelsOf(ctx context.Context, wanted string) (found []channelRow, err error) {
+	rows, err := db.channels.QueryContext(ctx, wanted, strings.ToLower(wanted))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if err := db.read.ScanRows(ctx, rows, &found); err != nil {
+		return nil, err
+	}
+	return found, rows.Err()
+}
+
 // ChannelForNumber returns the channel that owns what an INVITE names, whatever
 // the workspace: the one with that number (with or without "+"), else the one
 // with that id, else the one with number "*". It is one prepared statement,
 // because it is asked for with every incoming call.
 func (db *DB) ChannelForNumber(ctx context.Context, user string) (voice.Channel, error) {
 	wanted := number(user)
-	rows, err := db.channels.QueryContext(ctx, wanted, strings.ToLower(wanted))
-	var found []channelRow
-	if err == nil {
-		err = errors.Join(db.read.ScanRows(ctx, rows, &found), rows.Close())
-	}
+	found, err := db.channelsOf(ctx, wanted)
 	if err != nil && ctx.Err() != nil {
 		return voice.Channel{}, fmt.Errorf("read database: %w", ctx.Err())
 	}

@@ -83,7 +83,7 @@ const (
 func prepare(ctx context.Context, db *sql.DB) (statements, error) {
 	s := statements{}
 	for _, query := range []string{savepoint, undo, release, putCall, putRecording, insertJob, finishJob, freeJob} {
-		st, err := db.PrepareContext(ctx, query)
+		st, err := db.PrepareContext(ctx, query) //nolint:sqlclosecheck // statements.close does, with the database
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("prepare %q: %w", query, err), s.close())
 		}
@@ -111,7 +111,7 @@ func (t *Tx) exec(query string, args ...any) (sql.Result, error) {
 	}
 	own := t.own[query]
 	if own == nil {
-		own = tx.StmtContext(t.ctx, st)
+		own = tx.StmtContext(t.ctx, st) //nolint:sqlclosecheck // the transaction's end does
 		if t.own == nil {
 			t.own = statements{}
 		}

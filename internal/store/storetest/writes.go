@@ -174,7 +174,7 @@ func testQueueFailures(t *testing.T, open Opener) {
 }
 
 // testReplace: of the states of a row only the last is written, unless somebody looks
-// in between; each is told what became of it, and a row that fails fails alone.
+// in between; each is told what became of it, and a row that fails is the only one.
 func testReplace(t *testing.T, open Opener) {
 	db := opened(t, open)
 	release := blockWriter(t, db)
