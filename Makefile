@@ -7,16 +7,21 @@ SHELL := bash
 GO ?= go
 TOOL := $(GO) tool -modfile=tools/go.mod
 export FUZZTIME ?= 30s
-BENCH ?= .
+# What every packet and every recording goes through; `make bench BENCH=.` runs all.
+HOT := ^Benchmark(Classify|Relay|Take|Seal|Survey|Place|Render|Publish)$$
+HOTS := $(addprefix ./internal/,rtp media recorder journal timeline render publish)
+BENCH ?= $(HOT)
+COUNT ?= 1
+BENCHTIME ?= 1s
 
 # Whole calls measure time, so they have the machine to themselves.
 CALLS := ./internal/calltest/...
 UNITS = $(shell $(GO) list ./... | grep -v /internal/calltest)
 
-.PHONY: help build generate lint test scenario fuzz bench load kills faults impairments cover check deps
+.PHONY: help build generate lint test scenario fuzz bench bench-compare bench-baseline load kills faults impairments cover check deps
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: ## the program in bin/, without cgo; STATIC=1 for one without the C library, too
 	CGO_ENABLED=0 $(GO) build -trimpath $(if $(STATIC),-tags static) -o bin/tapedeck ./cmd/tapedeck
@@ -41,8 +46,19 @@ scenario: deps ## whole calls against a real server, with sipp and baresip
 fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz
 
-bench: ## benchmarks matching BENCH
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(UNITS)
+bench: ## benchmarks of the hot functions, or those matching BENCH, COUNT (1) times
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 -count $(COUNT) -benchtime $(BENCHTIME) -timeout 60m $(if $(filter $(HOT),$(BENCH)),$(HOTS),$(UNITS))
+
+# What is compared runs six times, so that benchstat can tell a change from noise.
+bench-compare: ## the hot functions against docs/bench/baseline.txt, by benchstat
+	@mkdir -p bin
+	$(MAKE) -s bench COUNT=6 BENCHTIME=0.2s > bin/bench.txt
+	$(TOOL) benchstat docs/bench/baseline.txt bin/bench.txt
+
+bench-baseline: ## the hot functions of this machine into docs/bench/baseline.txt
+	@mkdir -p bin
+	$(MAKE) -s bench COUNT=6 BENCHTIME=0.2s > bin/bench.txt
+	mv bin/bench.txt docs/bench/baseline.txt
 
 load: ## LOAD_CALLS (200) bridged and recorded calls on one core for LOAD_TALK (60) seconds
 	taskset -c 1-$$(($$(nproc) - 1)) $(GO) test -run '^$$' -bench RecordedCalls -benchtime 1x -timeout 30m ./internal/calltest

@@ -107,11 +107,8 @@ func TestChannels(t *testing.T) {
 	var kept voice.Channel
 	read := func() {
 		t.Helper()
-		err := db.View(t.Context(), func(tx *store.Tx) (err error) {
-			kept, err = tx.ChannelForNumber("2000")
-			return err
-		})
-		if err != nil {
+		var err error
+		if kept, err = db.ChannelForNumber(t.Context(), "2000"); err != nil {
 			t.Fatal(err)
 		}
 	}

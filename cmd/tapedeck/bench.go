@@ -18,8 +18,13 @@ type benchCmd struct {
 	Step        int           `help:"By how many calls a step is larger." default:"200" placeholder:"N"`
 	Most        int           `help:"Calls of the last step; 0 goes on until a limit is met." default:"0" placeholder:"N"`
 	Fine        int           `help:"How close the answer has to be; 0 = as close as the step." default:"0" placeholder:"N"`
-	Hold        time.Duration `help:"How long all calls of a step talk." default:"30s"`
-	PerSecond   float64       `help:"Calls made in a second." default:"50" placeholder:"RATE"`
+	Hold        time.Duration `help:"How long all calls talk for a number to count as the answer." default:"60s"`
+	Climb       time.Duration `help:"How long they talk in the steps on the way to it." default:"15s"`
+	Tries       int           `help:"How often a step is tried until it is held." default:"2" placeholder:"N"`
+	PerSecond   float64       `help:"Calls made in a second." default:"100" placeholder:"RATE"`
+	Wall        bool          `help:"Say what a bare relay loop holds, too."`
+	Compare     bool          `help:"Say what recording costs, at half of what is held."`
+	Soak        time.Duration `help:"In place of steps: this long with --from calls at once that come and go." default:"0s"`
 	NoRecord    bool          `help:"Bridge without recording, to see what recording costs."`
 	Sample      int           `help:"Recordings of a step that are read frame by frame; -1 = all." default:"20" placeholder:"N"`
 	Rates       []float64     `help:"Set-up rates to try after the steps, in calls a second." placeholder:"RATE,..."`
@@ -36,7 +41,7 @@ type benchCmd struct {
 // to hold even the first step is one.
 func (c *benchCmd) Run(ctx context.Context, out io.Writer) error {
 	r, err := bench.Run(ctx, bench.Options{
-		From: c.From, Step: c.Step, Most: c.Most, Fine: c.Fine, Hold: c.Hold, PerSecond: c.PerSecond, NoRecord: c.NoRecord,
+		From: c.From, Step: c.Step, Most: c.Most, Fine: c.Fine, Hold: c.Hold, Climb: c.Climb, Tries: c.Tries, Wall: c.Wall, Compare: c.Compare, Soak: c.Soak, PerSecond: c.PerSecond, NoRecord: c.NoRecord,
 		Sample: c.Sample, Rates: c.Rates, ServerCores: c.ServerCores, LoadCores: c.LoadCores, Dir: c.Dir,
 		Limits: bench.Limits{Loss: c.MaxLoss, CPU: c.MaxCPU, Latency: c.MaxLatency},
 		Report: func(line string) { fmt.Fprintln(os.Stderr, line) },
@@ -56,3 +61,9 @@ func (c *benchCmd) Run(ctx context.Context, out io.Writer) error {
 	}
 	return err
 }
+
+// benchRelayCmd is the bare relay loop of bench --wall, which starts it.
+type benchRelayCmd struct{}
+
+// Run relays until its input ends.
+func (c *benchRelayCmd) Run(out io.Writer) error { return bench.Relay(os.Stdin, out) }

@@ -21,6 +21,7 @@ type cli struct {
 	Serve     serveCmd         `cmd:"" help:"Run the server."`
 	Demo      demoCmd          `cmd:"" help:"Record a call between two built-in parties, and show the result."`
 	Bench     benchCmd         `cmd:"" help:"Measure how many bridged and recorded calls this machine holds."`
+	Relay     benchRelayCmd    `cmd:"" name:"bench-relay" hidden:""`
 	Workspace workspaceCmd     `cmd:"" help:"Administer workspaces."`
 	Channel   channelCmd       `cmd:"" help:"Administer voice channels."`
 	Key       keyCmd           `cmd:"" help:"Administer access keys."`

@@ -54,6 +54,12 @@ func Keys(r voice.Recording) (wav, receipt string, _ error) {
 	return base + ".wav", base + ".json", nil
 }
 
+// Together stores what fn stores in the archive that it is given. Only when
+// Together returns nil does it survive a crash.
+func (a *Archive) Together(fn func(*Archive) error) error {
+	return a.bucket.Together(func(b *blob.Bucket) error { return fn(&Archive{bucket: b}) })
+}
+
 // Store keeps the WAV and its receipt, the WAV first: a receipt without a file
 // would prove nothing. The file at wavPath is gone when it succeeds. Where r
 // says Size or SHA256, the file must have them. Storing again replaces.

@@ -21,13 +21,23 @@ type Options struct {
 	ServerCores []int // default: core 0
 	LoadCores   []int // default: all others
 
-	From, Step, Most int // calls at once: the first step, the distance, the last; Most 0 = until a limit is met
-	Fine             int // how close the answer must be, in calls. Default: Step
-	Hold             time.Duration
-	PerSecond        float64 // calls made in a second. Default 50
-	NoRecord         bool    // bridge, but do not record
-	Sample           int     // recordings of a step that are read and compared. Default 20
+	From, Step, Most int           // calls at once: the first step, the distance, the last; Most 0 = until a limit is met
+	Fine             int           // how close the answer must be, in calls. Default: Step
+	Hold             time.Duration // how long the answer must be held
+	Climb            time.Duration // how long the steps on the way to it are held. Default: Hold
+	Tries            int           // how often a step is tried until it is held. Default 1
+	PerSecond        float64       // calls made in a second. Default 100
+	NoRecord         bool          // bridge, but do not record
+	Sample           int           // recordings of a step that are read and compared. Default 20
 	Limits           Limits
+
+	// Wall says what a bare relay loop holds, too.
+	Wall bool
+	// Compare says what recording costs, at half of what is held.
+	Compare bool
+	// Soak, when set, is measured in place of steps: From calls at once that come and
+	// go, for so long.
+	Soak time.Duration
 
 	// Rates are set-up rates to try, in calls a second. Empty: none.
 	Rates []float64
@@ -51,6 +61,9 @@ type Result struct {
 	Calls        int      `json:"calls"`        // at once, held within the limits; 0 = not even the first step
 	CallsPerCore float64  `json:"callsPerCore"` // by the number of the server's cores
 	Steps        []Step   `json:"steps"`
+	Wall         *Wall    `json:"wall,omitempty"`
+	Compare      *Compare `json:"compare,omitempty"`
+	Soak         *Soak    `json:"soak,omitempty"`
 	SetUps       []SetUp  `json:"setUps,omitempty"`
 	Remarks      []string `json:"remarks,omitempty"`
 }
@@ -84,11 +97,15 @@ func (o *Options) complete() (err error) {
 	if o.From <= 0 || o.Step <= 0 || o.Hold <= 0 {
 		return errors.New("bench: the first number of calls, the step and the time to hold must be more than 0")
 	}
+	o.Tries = max(o.Tries, 1)
+	if o.Climb <= 0 {
+		o.Climb = o.Hold
+	}
 	if o.Fine <= 0 {
 		o.Fine = o.Step
 	}
 	if o.PerSecond <= 0 {
-		o.PerSecond = 50
+		o.PerSecond = 100
 	}
 	if o.Sample == 0 {
 		o.Sample = 20
@@ -126,8 +143,25 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	o.Dir = dir
 	r = &Result{Machine: machine(&o), Record: !o.NoRecord, HoldSeconds: o.Hold.Seconds()}
-	if err := r.climb(ctx, &o); err != nil {
+	if o.Soak > 0 {
+		r.Soak, err = soak(ctx, o)
 		return r, err
+	}
+	c := climb{o: &o, try: step}
+	err = c.run(ctx, r)
+	r.Steps, r.Calls, r.CallsPerCore = c.steps, c.calls, float64(c.calls)/float64(len(o.ServerCores))
+	if err != nil {
+		return r, err
+	}
+	if o.Compare && r.Calls > 1 {
+		if r.Compare, err = compare(ctx, o, r.Calls/2); err != nil {
+			return r, err
+		}
+	}
+	if o.Wall {
+		if err := r.wall(ctx, o); err != nil {
+			return r, err
+		}
 	}
 	for _, rate := range o.Rates {
 		s, err := setUp(ctx, &o, rate)
@@ -138,49 +172,6 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 		o.Report(s.String())
 	}
 	return r, nil
-}
-
-// climb takes step after step.
-func (r *Result) climb(ctx context.Context, o *Options) error {
-	bad := 0
-	for calls := o.From; calls > 0; calls = o.next(r.Calls, bad) {
-		o.Report(fmt.Sprintf("%d calls …", calls))
-		s, err := step(ctx, o, calls)
-		if err != nil {
-			return fmt.Errorf("bench: %d calls: %w", calls, err)
-		}
-		r.Steps = append(r.Steps, s)
-		o.Report(s.String())
-		if s.Held {
-			r.Calls = max(r.Calls, calls)
-		} else {
-			bad = calls
-			if s.LoadCPU > o.Limits.CPU {
-				r.Remarks = append(r.Remarks, fmt.Sprintf("at %d calls the load generator had no core left: the server may hold more than was seen", calls))
-			}
-		}
-	}
-	r.CallsPerCore = float64(r.Calls) / float64(len(o.ServerCores))
-	slices.SortFunc(r.Steps, func(a, b Step) int { return a.Calls - b.Calls })
-	return nil
-}
-
-// next is the number of calls to try after the best that held and the least that
-// did not (0 = none yet); 0 when the answer is close enough.
-func (o *Options) next(good, bad int) int {
-	switch {
-	case bad == 0 && o.Most > 0 && good >= o.Most:
-		return 0
-	case bad == 0:
-		n := good + o.Step
-		if o.Most > 0 {
-			n = min(n, o.Most)
-		}
-		return n
-	case bad-good <= o.Fine:
-		return 0
-	}
-	return good + (bad-good)/2
 }
 
 // data is a fresh data directory for one server.

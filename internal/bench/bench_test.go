@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -52,6 +53,7 @@ func TestJudge(t *testing.T) {
 	well := Step{Calls: 10, Connected: 10, Sent: 1000, P99: 3, CPU: 0.5, Available: 10, Audited: 10}
 	for name, change := range map[string]func(*Step){
 		"a call that did not come about":    func(s *Step) { s.Connected, s.Available = 9, 9 },
+		"a call that ended by itself":       func(s *Step) { s.Broken = 1 },
 		"loss":                              func(s *Step) { s.Lost, s.Loss = 2, 0.002 },
 		"a frame twice":                     func(s *Step) { s.Duplicate = 1 },
 		"a frame at the wrong party":        func(s *Step) { s.CrossTalk = 1 },
@@ -96,6 +98,7 @@ func TestTable(t *testing.T) {
 		Machine: Machine{CPU: "x", Kernel: "y", Go: "z", ServerCores: []int{0}},
 		Steps:   []Step{{Calls: 200, Held: true}, {Calls: 400, Reasons: []string{"1.000 % of the frames lost"}}},
 		SetUps:  []SetUp{{PerSecond: 300, Calls: 1500, Connected: 1499}},
+		Wall:    &Wall{Calls: 250, Ratio: 0.8, Steps: []Step{{Calls: 250, Held: true}}},
 		Remarks: []string{"a remark"},
 	}
 	var b strings.Builder
@@ -105,9 +108,53 @@ func TestTable(t *testing.T) {
 	for _, want := range []string{
 		"cpu-s/call-min", "200 bridged and recorded calls at once on 1 core(s) for 30 s: 200 a core (x, y, z)",
 		"400 calls were not held: 1.000 % of the frames lost", "1499", "a remark",
+		"bare relay", "a bare relay loop holds 250: the server holds 0.80 of that",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, &b)
 		}
+	}
+}
+
+// TestCores: of the cores that are asked for, and of no others.
+func TestCores(t *testing.T) {
+	stat := func(steal int) []byte {
+		return fmt.Appendf(nil, "cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 %d 0 10 100 20 0 10 %d 0 0\ncpu1 1 1 1 1 1 1 1 1 0 0\nintr 5\n", 10+steal, steal)
+	}
+	then, err := parseCores(stat(0), []int{0})
+	now, nerr := parseCores(stat(50), []int{0})
+	if err != nil || nerr != nil {
+		t.Fatal(err, nerr)
+	}
+	if want := (coreTimes{all: 150, idle: 120}); then != want {
+		t.Errorf("%+v, want %+v", then, want)
+	}
+	if busy, steal := now.since(then); busy != 0.5 || steal != 0.5 {
+		t.Errorf("busy %g, stolen %g", busy, steal)
+	}
+	if _, err := parseCores([]byte("cpu0 1 2 3 4 5 6 7 x\n"), []int{0}); err == nil {
+		t.Error("no number: no error")
+	}
+}
+
+// TestSoakJudges: what grows is seen, what goes up and down is not growth.
+func TestSoakJudges(t *testing.T) {
+	var k Soak
+	for i := range 40 {
+		k.Samples = append(k.Samples, Sample{Seconds: float64(i), RSS: int64(1000 + 10*i), Goroutines: 100 + i%2, Descriptors: 50})
+	}
+	k.judge()
+	if k.Flat || k.RSSGrowth < 0.2 || k.RSSGrowth > 0.25 || k.DescriptorGrowth != 0 {
+		t.Errorf("growing: %t, %g, %g, %g", k.Flat, k.RSSGrowth, k.GoroutineGrowth, k.DescriptorGrowth)
+	}
+	for i := range k.Samples {
+		k.Samples[i].RSS = int64(1000 + i%7)
+	}
+	if k.judge(); !k.Flat {
+		t.Errorf("flat, but %g, %g, %g", k.RSSGrowth, k.GoroutineGrowth, k.DescriptorGrowth)
+	}
+	var none Soak
+	if none.judge(); none.Flat {
+		t.Error("nothing was seen, and it was flat")
 	}
 }

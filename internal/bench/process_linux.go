@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,7 +34,9 @@ func keepOn(cores []int) (free func() error, err error) {
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		return nil, fmt.Errorf("bench: read the cores of this process: %w", err)
 	}
-	procs := runtime.GOMAXPROCS(len(cores))
+	// One more than cores: the thread of the media keeps one for itself, and SIP must go on
+	// beside it. Who of both has the core is for the kernel to say.
+	procs := runtime.GOMAXPROCS(len(cores) + 1)
 	free = func() error {
 		runtime.GOMAXPROCS(procs)
 		return bindThreads(&before)
@@ -109,6 +112,33 @@ func usageOf(pid int) (u usage, err error) {
 	u.cpu = time.Duration(n[0]+n[1]) * time.Second / userHz
 	u.rss = n[2] * int64(os.Getpagesize())
 	return u, nil
+}
+
+// sizesOf reads the sizes of the server.
+func sizesOf(ctx context.Context, pid int, http string) (s sizes, err error) {
+	u, err := usageOf(pid)
+	if err != nil {
+		return s, err
+	}
+	s.rss = u.rss
+	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		return s, err
+	}
+	s.descriptors = len(fds)
+	if http != "" {
+		s.goroutines, err = goroutinesOf(ctx, http)
+	}
+	return s, err
+}
+
+// coreTimesOf reads what cores did since the machine started.
+func coreTimesOf(cores []int) (coreTimes, error) {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return coreTimes{}, err
+	}
+	return parseCores(stat, cores)
 }
 
 func machine(o *Options) Machine {

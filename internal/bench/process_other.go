@@ -3,7 +3,10 @@
 package bench
 
 import (
+	"context"
 	"errors"
+	"io"
+	"os"
 	"os/exec"
 	"runtime"
 	"time"
@@ -23,6 +26,13 @@ type usage struct {
 
 func usageOf(int) (usage, error) { return usage{}, errSystem }
 
+func sizesOf(context.Context, int, string) (sizes, error) { return sizes{}, errSystem }
+
+func coreTimesOf([]int) (coreTimes, error) { return coreTimes{}, errSystem }
+
 func machine(o *Options) Machine {
 	return Machine{Go: runtime.Version(), ServerCores: o.ServerCores, LoadCores: o.LoadCores}
 }
+
+// Relay is the bare relay loop that a server is compared with.
+func Relay(*os.File, io.Writer) error { return errSystem }

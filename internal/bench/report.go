@@ -10,14 +10,17 @@ import (
 func (r *Result) Table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	p := &printer{w: t}
-	p.say("calls\tloss %%\tp50 ms\tp99 ms\tp99.9 ms\tcpu %%\tcpu-s/call-min\tkB/call\tset-up p99 ms\tjournal MB\tfiles after s\tload cpu %%\t\n")
+	p.say("calls\thold s\tloss %%\tp50 ms\tp99 ms\tp99.9 ms\tcpu %%\tcpu-s/call-min\tµs/packet\tkB/call\tset-up p99 ms\tjournal MB\tfiles after s\tload cpu %%\tstolen %%\t\n")
 	for _, s := range r.Steps {
-		mark := ""
-		if !s.Held {
-			mark = " not held"
+		p.step(s, "")
+	}
+	if r.Wall != nil {
+		for _, s := range r.Wall.Steps {
+			p.step(s, " bare relay")
 		}
-		p.say("%d\t%.4f\t%.2f\t%.2f\t%.2f\t%.0f\t%.4f\t%d\t%.0f\t%.1f\t%.1f\t%.0f\t%s\n", s.Calls, 100*s.Loss, s.P50, s.P99, s.P999, 100*s.CPU,
-			s.CPUPerMinute, s.RSSPerCall/1000, s.SetUpP99, float64(s.JournalBytes)/1e6, s.RenderSeconds, 100*s.LoadCPU, mark)
+	}
+	if k := r.Soak; k != nil {
+		p.step(k.Step, " soak")
 	}
 	if len(r.SetUps) > 0 {
 		p.say("\ncalls/s\tup\tof\tset-up p50 ms\tp99 ms\tloss %%\tcpu %%\t\n")
@@ -33,8 +36,22 @@ func (r *Result) Table(w io.Writer) error {
 	if !r.Record {
 		what = "bridged"
 	}
+	if k := r.Soak; k != nil {
+		p.say("\n%d %s calls at once that come and go, %d in all, for %g s: memory grew by %.1f %%, goroutines by %.1f %%, descriptors by %.1f %% after the first quarter\n",
+			k.Calls, what, k.Step.Calls, k.Seconds, 100*k.RSSGrowth, 100*k.GoroutineGrowth, 100*k.DescriptorGrowth)
+		for _, why := range k.Step.Reasons {
+			p.say("not within the limits: %s\n", why)
+		}
+		return p.err
+	}
 	p.say("\n%d %s calls at once on %d core(s) for %g s: %g a core (%s, %s, %s)\n", r.Calls, what, len(r.Machine.ServerCores), r.HoldSeconds,
 		r.CallsPerCore, r.Machine.CPU, r.Machine.Kernel, r.Machine.Go)
+	if c := r.Compare; c != nil {
+		p.say("at %d calls, recording costs %.1f %% CPU a call and %.2f ms at the 99th percentile\n", c.Calls, 100*c.CPUMore, c.P99Delta)
+	}
+	if r.Wall != nil {
+		p.say("a bare relay loop holds %d: the server holds %.2f of that\n", r.Wall.Calls, r.Wall.Ratio)
+	}
 	for _, s := range r.Steps {
 		for _, why := range s.Reasons {
 			p.say("%d calls were not held: %s\n", s.Calls, why)
@@ -56,4 +73,12 @@ func (p *printer) say(format string, args ...any) {
 	if p.err == nil {
 		_, p.err = fmt.Fprintf(p.w, format, args...)
 	}
+}
+
+func (p *printer) step(s Step, mark string) {
+	if !s.Held {
+		mark += " not held"
+	}
+	p.say("%d\t%g\t%.4f\t%.2f\t%.2f\t%.2f\t%.0f\t%.4f\t%.2f\t%d\t%.0f\t%.1f\t%.1f\t%.0f\t%.1f\t%s\n", s.Calls, s.HoldSeconds, 100*s.Loss, s.P50, s.P99, s.P999,
+		100*s.CPU, s.CPUPerMinute, s.CPUPerPacket, s.RSSPerCall/1000, s.SetUpP99, float64(s.JournalBytes)/1e6, s.RenderSeconds, 100*s.LoadCPU, 100*s.Steal, mark)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -19,9 +18,11 @@ import (
 // Step is what one number of calls showed. Times are in milliseconds, shares
 // from 0 to 1.
 type Step struct {
-	Calls     int  `json:"calls"`
-	Connected int  `json:"connected"`
-	Held      bool `json:"held"` // everything stayed within the limits
+	Calls       int     `json:"calls"`
+	HoldSeconds float64 `json:"holdSeconds"`
+	Connected   int     `json:"connected"`
+	Broken      int     `json:"broken"` // ended by themselves
+	Held        bool    `json:"held"`   // everything stayed within the limits
 
 	Sent      uint64  `json:"framesSent"`
 	Lost      uint64  `json:"framesLost"`
@@ -33,14 +34,21 @@ type Step struct {
 	P99  float64 `json:"latencyP99Ms"`
 	P999 float64 `json:"latencyP999Ms"`
 
-	CPU           float64 `json:"cpu"` // of the server's cores, while all talked
+	CPU           float64 `json:"cpu"`      // of the server's cores, while all talked
+	CoreBusy      float64 `json:"coreBusy"` // of the server's cores, whoever used them
+	Steal         float64 `json:"steal"`    // of the server's cores, taken by the host of this machine
+	LoadSteal     float64 `json:"loadSteal"`
 	CPUPerMinute  float64 `json:"cpuSecondsPerCallMinute"`
+	CPUPerPacket  float64 `json:"cpuMicrosPerPacket"` // that came through
 	RSSPerCall    int64   `json:"rssBytesPerCall"`
 	JournalBytes  int64   `json:"journalBytes"`
 	SetUpP50      float64 `json:"setUpP50Ms"` // INVITE until both sides heard each other
 	SetUpP99      float64 `json:"setUpP99Ms"`
 	LoadCPU       float64 `json:"loadCpu"`           // of the load generator's cores
 	LoadLate      float64 `json:"loadLateMs"`        // by how much it missed an instant at worst
+	LoadSkipped   uint64  `json:"loadSkipped"`       // frames that it could not send in time, and left out
+	Goroutines    int     `json:"goroutines"`        // of the server, while all talked
+	Descriptors   int     `json:"descriptors"`       // likewise
 	Available     int     `json:"recordings"`        // files that were made
 	RenderSeconds float64 `json:"renderSeconds"`     // from the last hangup to the last file
 	RenderDebt    float64 `json:"renderDebtSeconds"` // audio that was waiting for its file at the last hangup
@@ -55,16 +63,16 @@ type Step struct {
 }
 
 // step starts a server, puts it under so many calls, and looks at what is left.
-func step(ctx context.Context, o *Options, calls int) (s Step, err error) {
+func step(ctx context.Context, o *Options, calls int, hold time.Duration) (s Step, err error) {
 	p, err := start(ctx, o, o.data(fmt.Sprint(calls)))
 	if err != nil {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	s = Step{Calls: calls}
-	m := &meter{pid: p.cmd.Process.Pid}
+	s = Step{Calls: calls, HoldSeconds: hold.Seconds()}
+	m := &meter{pid: p.cmd.Process.Pid, cores: o.ServerCores, loadCores: o.LoadCores, http: p.HTTP}
 	load, err := callgen.NewLoad(callgen.LoadOptions{
-		Calls: calls, Talk: o.Hold, PerSecond: o.PerSecond, Talking: m.talking,
+		Calls: calls, Talk: hold, PerSecond: o.PerSecond, Talking: m.talking,
 		Dial: func(i int) string { return "sip:" + callgen.LoadNumber(i) + "@" + p.SIP },
 	})
 	if err != nil {
@@ -91,50 +99,16 @@ func step(ctx context.Context, o *Options, calls int) (s Step, err error) {
 	return s, nil
 }
 
-// meter reads what the server and this process use while all calls talk.
-type meter struct {
-	pid      int
-	idle     usage
-	from, to usage
-	own      [2]usage // of this process
-	at       time.Time
-	took     time.Duration
-	err      error
-}
-
-func (m *meter) talking(on bool) {
-	u, err := usageOf(m.pid)
-	own, oerr := usageOf(os.Getpid())
-	m.err = errors.Join(m.err, err, oerr)
-	if on {
-		m.from, m.own[0], m.at = u, own, time.Now()
-		return
-	}
-	m.to, m.own[1], m.took = u, own, time.Since(m.at)
-}
-
 // wire takes over what was seen of the calls from outside.
 func (s *Step) wire(r *callgen.LoadReport) {
-	s.Connected = r.Connected
+	s.Connected, s.Broken = r.Connected, r.Broken
 	s.Sent, s.Lost, s.Duplicate, s.CrossTalk = r.Sent, r.Lost, r.Duplicate, r.CrossTalk
 	if s.Sent > 0 {
 		s.Loss = float64(s.Lost) / float64(s.Sent)
 	}
 	s.P50, s.P99, s.P999 = ms(r.Latency.Quantile(0.5)), ms(r.Latency.Quantile(0.99)), ms(r.Latency.Quantile(0.999))
 	s.SetUpP50, s.SetUpP99 = ms(r.SetUp.Quantile(0.5)), ms(r.SetUp.Quantile(0.99))
-	s.LoadLate = ms(r.Late)
-}
-
-// machine takes over what was used.
-func (s *Step) machine(o *Options, m *meter) {
-	if m.took <= 0 || s.Connected == 0 {
-		return
-	}
-	used := m.to.cpu - m.from.cpu
-	s.CPU = used.Seconds() / m.took.Seconds() / float64(len(o.ServerCores))
-	s.CPUPerMinute = used.Seconds() / (float64(s.Connected) * m.took.Minutes())
-	s.RSSPerCall = (m.to.rss - m.idle.rss) / int64(s.Connected)
-	s.LoadCPU = (m.own[1].cpu - m.own[0].cpu).Seconds() / m.took.Seconds() / float64(len(o.LoadCores))
+	s.LoadLate, s.LoadSkipped = ms(r.Late), r.Skipped
 }
 
 // recordings waits until every file is made, and reads a sample of them.
@@ -263,6 +237,9 @@ func (s *Step) judge(o *Options, r *callgen.LoadReport) {
 	if s.Connected < s.Calls {
 		no("%d of %d calls came about; the first that did not: %v", s.Connected, s.Calls, first(r.Failures))
 	}
+	if s.Broken > 0 {
+		no("%d calls ended by themselves", s.Broken)
+	}
 	if s.Loss > o.Limits.Loss {
 		no("%.3f %% of the frames lost", 100*s.Loss)
 	}
@@ -301,6 +278,6 @@ func (s Step) String() string {
 	if !s.Held {
 		verdict = "not held: " + strings.Join(s.Reasons, "; ")
 	}
-	return fmt.Sprintf("%d calls: loss %.4f %%, one way p50 %.2f p99 %.2f p99.9 %.2f ms, cpu %.0f %% (load %.0f %%), %.4f cpu-s/call-min, %d kB/call, set-up p99 %.0f ms; %s",
-		s.Calls, 100*s.Loss, s.P50, s.P99, s.P999, 100*s.CPU, 100*s.LoadCPU, s.CPUPerMinute, s.RSSPerCall/1000, s.SetUpP99, verdict)
+	return fmt.Sprintf("%d calls: loss %.4f %%, one way p50 %.2f p99 %.2f p99.9 %.2f ms, cpu %.0f %% (load %.0f %%, late %.1f ms, stolen %.1f %%), %.4f cpu-s/call-min, %.2f µs/packet, %d kB/call, set-up p99 %.0f ms; %s",
+		s.Calls, 100*s.Loss, s.P50, s.P99, s.P999, 100*s.CPU, 100*s.LoadCPU, s.LoadLate, 100*s.Steal, s.CPUPerMinute, s.CPUPerPacket, s.RSSPerCall/1000, s.SetUpP99, verdict)
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -35,7 +36,10 @@ var (
 //
 // A key is 1 to 1000 bytes: segments of letters, digits, '.', '_' and '-' with
 // '/' between them, none of which begins with '.'.
-type Bucket struct{ driver Driver }
+type Bucket struct {
+	driver  Driver
+	buffers *sync.Pool // of *[]byte, to read what is stored
+}
 
 // Driver moves the bytes of one kind of storage. Keys are checked before they
 // come here. A driver publishes a blob whole and durably, replaces one that is
@@ -55,8 +59,36 @@ type Driver interface {
 	Close() error
 }
 
+// Grouper is a Driver that makes several blobs durable at less cost than each by
+// itself.
+type Grouper interface {
+	// Group returns a driver whose Put and PutFile may leave the names of the blobs
+	// to commit: only when that returns nil will they survive a crash. It is for one
+	// goroutine, and never closed.
+	Group() (group Driver, commit func() error)
+}
+
 // New makes a bucket of a driver, and owns it from now on.
-func New(d Driver) *Bucket { return &Bucket{driver: d} }
+func New(d Driver) *Bucket {
+	return &Bucket{driver: d, buffers: &sync.Pool{New: func() any {
+		b := make([]byte, sumBuffer)
+		return &b
+	}}}
+}
+
+// Together puts what fn puts into the bucket that it is given. Only when Together
+// returns nil do the blobs survive a crash.
+func (b *Bucket) Together(fn func(*Bucket) error) error {
+	g, ok := b.driver.(Grouper)
+	if !ok {
+		return fn(b)
+	}
+	group, commit := g.Group()
+	if err := fn(&Bucket{driver: group, buffers: b.buffers}); err != nil {
+		return errors.Join(err, commit())
+	}
+	return commit()
+}
 
 // maxKey is what every storage takes: S3 allows 1024 bytes.
 const maxKey = 1000
@@ -104,7 +136,7 @@ func (b *Bucket) PutFile(ctx context.Context, key, path string) (Info, error) {
 	if err != nil {
 		return Info{}, fmt.Errorf("put blob %s: %w", key, err)
 	}
-	written, err := Sum(ctx, f)
+	written, err := b.sum(ctx, f)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return Info{}, fmt.Errorf("put blob %s: %w", key, err)
 	}
@@ -144,7 +176,7 @@ func (b *Bucket) Verify(ctx context.Context, key string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	got, err := Sum(ctx, r)
+	got, err := b.sum(ctx, r)
 	if err := errors.Join(err, r.Close()); err != nil {
 		return Info{}, fmt.Errorf("read blob %s: %w", key, err)
 	}
@@ -198,13 +230,32 @@ func (b *Bucket) Permanent(err error) bool {
 // Close closes the driver.
 func (b *Bucket) Close() error { return b.driver.Close() }
 
+// sumBuffer is how much is read at once: little enough to be in the processor's
+// cache when it is hashed.
+const sumBuffer = 64 << 10
+
 // Sum reads all of r and returns size and SHA-256.
 func Sum(ctx context.Context, r io.Reader) (Info, error) {
+	return sumIn(ctx, r, make([]byte, sumBuffer))
+}
+
+func (b *Bucket) sum(ctx context.Context, r io.Reader) (Info, error) {
+	buf := b.buffers.Get().(*[]byte)
+	defer b.buffers.Put(buf)
+	return sumIn(ctx, r, *buf)
+}
+
+func sumIn(ctx context.Context, r io.Reader, buf []byte) (Info, error) {
 	sum := newSummer(Reader(ctx, r))
-	if _, err := io.Copy(io.Discard, sum); err != nil {
-		return Info{}, err
+	for {
+		_, err := sum.Read(buf)
+		if errors.Is(err, io.EOF) {
+			return sum.info(), nil
+		}
+		if err != nil {
+			return Info{}, err
+		}
 	}
-	return sum.info(), nil
 }
 
 // summer hashes what is read through it.

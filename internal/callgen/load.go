@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"time"
@@ -33,8 +34,12 @@ type LoadOptions struct {
 	Talking func(on bool)
 	// Patience is how long a call may take to be up and heard. Default 20 s.
 	Patience time.Duration
-	// Tail is how long the calls stay up after the last frame. Default 300 ms.
+	// Tail is how long a call stays up after its last counted frame. Default 300 ms.
 	Tail time.Duration
+	// Lasting, when set, makes calls come and go: each lasts about so long, from half
+	// of it to one and a half, and another one takes its place, until Talk is over. The frames
+	// of a call are counted from when it is up until it is about to be hung up.
+	Lasting time.Duration
 }
 
 // LoadNumber is the number of call i: nine digits.
@@ -44,6 +49,7 @@ func LoadNumber(i int) string { return fmt.Sprintf("9%08d", i) }
 type LoadReport struct {
 	Calls     int // that were to be made
 	Connected int // that were up, with each side heard by the other
+	Broken    int // of those: that ended before they were hung up
 	Failures  []error
 
 	// Frames, counted exactly, over both directions of all calls.
@@ -57,10 +63,13 @@ type LoadReport struct {
 
 	// SetUp is how long each call took from its INVITE until both sides heard each
 	// other. A frame of 20 ms is part of it.
-	SetUp   Latencies
-	Latency Latencies     // one way, from the send call to the read
+	SetUp Latencies
+	// Latency is one way: from before the sender's system call until the kernel had
+	// the frame for the receiver. When the receiver looked is not in it (on Linux).
+	Latency Latencies
 	Late    time.Duration // by how much the generator itself missed an instant at worst
-	Legs    []LegReport
+	Skipped uint64        // frames that it never sent, because it was late by more than it makes good
+	Legs    []LegReport   // of calls that do not come and go
 }
 
 // LegReport is what one leg sent, and what of it the other leg heard.
@@ -72,18 +81,18 @@ type LegReport struct {
 // Load makes many calls at once.
 type Load struct {
 	o       LoadOptions
-	now     func() time.Duration
 	callers *sip.Agent
 	callees *sip.Agent
 	media   *loadMedia
-	calls   []*loadCall
-	byUser  map[string]*loadCall
+
+	mu     sync.Mutex
+	byUser map[string]*loadCall // that are being made or up
 }
 
 // loadCall is one call: caller and callee.
 type loadCall struct {
-	index int
-	legs  [2]*loadLeg // caller, callee
+	number int
+	legs   [2]*loadLeg // caller, callee
 }
 
 // The legs of a call.
@@ -109,8 +118,7 @@ func NewLoad(o LoadOptions) (_ *Load, err error) {
 	if o.Tail == 0 {
 		o.Tail = 300 * time.Millisecond
 	}
-	epoch := time.Now()
-	l := &Load{o: o, now: func() time.Duration { return time.Since(epoch) }, byUser: map[string]*loadCall{}}
+	l := &Load{o: o, byUser: map[string]*loadCall{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
@@ -123,18 +131,12 @@ func NewLoad(o LoadOptions) (_ *Load, err error) {
 	if l.callees, err = sip.New(sip.Options{UserAgent: "callgen", T1: 2 * time.Second, OnInvite: l.invited}); err != nil {
 		return nil, err
 	}
-	if l.media, err = newLoadMedia(l.now, 2*o.Calls); err != nil {
-		return nil, err
+	counted := o.Talk
+	if o.Lasting > 0 {
+		counted = 2 * o.Lasting
 	}
-	for i := range o.Calls {
-		c := &loadCall{index: i}
-		for leg := range c.legs {
-			if c.legs[leg], err = l.media.leg(uint32(i), uint8(leg)); err != nil {
-				return nil, err
-			}
-		}
-		l.calls = append(l.calls, c)
-		l.byUser[o.Callee(i)] = c
+	if l.media, err = newLoadMedia(time.Now(), o.Calls, int(counted/loadPtime)+1); err != nil {
+		return nil, err
 	}
 	return l, nil
 }
@@ -167,87 +169,197 @@ func (l *Load) Run(ctx context.Context) (*LoadReport, error) {
 	group.Go(func() error { return l.media.run(running) })
 
 	r := &LoadReport{Calls: l.o.Calls}
-	err := l.connect(ctx, r)
-	if err == nil && r.Connected > 0 {
-		err = l.talk(ctx)
+	var err error
+	if l.o.Lasting > 0 {
+		err = l.comeAndGo(ctx, r)
+	} else {
+		err = l.stay(ctx, r)
 	}
-	l.hangup(ctx)
 	stop()
 	err = errors.Join(err, group.Wait(), l.Close())
 	l.media.report(r)
+	if l.o.Lasting > 0 {
+		r.Legs = nil
+	}
 	return r, err
 }
 
-// connect makes the calls, evenly in time.
-func (l *Load) connect(ctx context.Context, r *LoadReport) error {
-	var mu sync.Mutex
+// stay makes all calls, lets them talk all at once, and hangs up.
+func (l *Load) stay(ctx context.Context, r *LoadReport) error {
+	var calls, up []*loadCall
 	var group sync.WaitGroup
-	defer group.Wait()
+	var mu sync.Mutex
 	tick := time.NewTicker(time.Duration(float64(time.Second) / l.o.PerSecond))
 	defer tick.Stop()
-	for _, c := range l.calls {
+	for i := 0; i < l.o.Calls && ctx.Err() == nil; i++ {
+		c := l.call(i)
+		calls = append(calls, c)
 		group.Go(func() {
-			begun := l.now()
-			err := l.connectOne(ctx, c)
-			took := l.now() - begun
+			took, err := l.connect(ctx, c)
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
-				r.Failures = append(r.Failures, fmt.Errorf("call %d: %w", c.index, err))
-				return
+			if r.setUp(c, took, err) {
+				up = append(up, c)
 			}
-			r.Connected++
-			r.SetUp.Add(took)
 		})
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return ctx.Err()
 		}
 	}
-	return nil
+	group.Wait()
+	err := ctx.Err()
+	if err == nil && len(up) > 0 {
+		err = l.talk(ctx, up)
+	}
+	for _, c := range up {
+		r.broken(c)
+	}
+	l.hangup(ctx, calls...)
+	return err
 }
 
-func (l *Load) connectOne(ctx context.Context, c *loadCall) error {
+// setUp counts a call that was made, or was not.
+func (r *LoadReport) setUp(c *loadCall, took time.Duration, err error) bool {
+	if err != nil {
+		r.Failures = append(r.Failures, fmt.Errorf("call %d: %w", c.number, err))
+		return false
+	}
+	r.Connected++
+	r.SetUp.Add(took)
+	return true
+}
+
+// broken counts a call that has ended by itself.
+func (r *LoadReport) broken(c *loadCall) {
+	for _, g := range c.legs {
+		select {
+		case <-g.done:
+			r.Broken++
+			return
+		default:
+		}
+	}
+}
+
+// comeAndGo keeps so many calls up, each of them for a while.
+func (l *Load) comeAndGo(ctx context.Context, r *LoadReport) error {
+	full := time.Duration(float64(l.o.Calls) / l.o.PerSecond * float64(time.Second))
+	talking, stop := context.WithTimeout(ctx, full+l.o.Talk)
+	defer stop()
+	r.Calls = 0
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for place := range l.o.Calls {
+		group.Go(func() {
+			// The first ones come evenly; each of the others when its place is free.
+			if pause(talking, full*time.Duration(place)/time.Duration(l.o.Calls)) != nil {
+				return
+			}
+			for number := place; talking.Err() == nil; number += l.o.Calls {
+				c := l.call(number)
+				took, err := l.connect(ctx, c)
+				mu.Lock()
+				r.Calls++
+				isUp := r.setUp(c, took, err)
+				mu.Unlock()
+				if isUp {
+					l.count(true, c)
+					_ = pause(talking, l.o.Lasting/2+rand.N(l.o.Lasting)) // its end is the end of the talk
+					l.count(false, c)
+					_ = pause(ctx, l.o.Tail) // likewise
+					mu.Lock()
+					r.broken(c)
+					mu.Unlock()
+				}
+				l.hangup(ctx, c)
+				l.media.ask(func() { l.media.end(uint32(number)) })
+			}
+		})
+	}
+	err := pause(ctx, full)
+	if err == nil {
+		l.tell(true)
+		err = pause(ctx, l.o.Talk)
+		l.tell(false)
+	}
+	stop()
+	group.Wait()
+	return err
+}
+
+// call makes a call known, to the media and to who takes incoming calls.
+func (l *Load) call(number int) *loadCall {
+	c := &loadCall{number: number}
+	var heard [2]chan time.Duration
+	for leg := range c.legs {
+		c.legs[leg] = newLoadLeg(l.media, uint32(number), uint8(leg))
+		heard[leg] = c.legs[leg].heard
+	}
+	l.media.ask(func() { l.media.begin(uint32(number), heard) })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.byUser[l.o.Callee(number)] = c
+	return c
+}
+
+// connect makes a call, and tells how long it took until both sides heard each
+// other.
+func (l *Load) connect(ctx context.Context, c *loadCall) (took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.o.Patience)
 	defer cancel()
-	from := "load" + LoadNumber(c.index)
+	from := "load" + LoadNumber(c.number)
 	caller, callee := c.legs[callerLeg], c.legs[calleeLeg]
-	if err := caller.dial(l.callers, from, l.o.Dial(c.index)); err != nil {
-		return err
+	begun := l.media.stampClock()
+	if err := caller.dial(l.callers, from, l.o.Dial(c.number)); err != nil {
+		return 0, err
 	}
 	if l.o.Connect != nil {
-		if err := l.o.Connect(ctx, c.index, from); err != nil {
-			return err
+		if err := l.o.Connect(ctx, c.number, from); err != nil {
+			return 0, err
 		}
 	}
 	for _, leg := range []*loadLeg{caller, callee} {
-		if err := leg.wait(ctx, leg.up, "it was not answered"); err != nil {
-			return err
+		if err := leg.answered(ctx); err != nil {
+			return 0, err
 		}
 	}
 	// Frames count only when both directions are known to be open: what is said
 	// before the server has joined both legs has nowhere to go.
+	var last time.Duration
 	for _, leg := range []*loadLeg{caller, callee} {
-		if err := leg.wait(ctx, leg.heard, "it heard nothing of the other side"); err != nil {
-			return err
+		at, err := leg.hears(ctx)
+		if err != nil {
+			return 0, err
 		}
+		last = max(last, at)
 	}
-	return nil
+	return last - begun, nil
 }
 
 // talk counts frames for as long as was asked.
-func (l *Load) talk(ctx context.Context) error {
-	tell := l.o.Talking
-	if tell == nil {
-		tell = func(bool) {}
-	}
-	tell(true)
-	l.media.count(true)
+func (l *Load) talk(ctx context.Context, up []*loadCall) error {
+	l.tell(true)
+	l.count(true, up...)
 	err := pause(ctx, l.o.Talk)
-	l.media.count(false)
-	tell(false)
+	l.count(false, up...)
+	l.tell(false)
 	return errors.Join(err, pause(ctx, l.o.Tail))
+}
+
+func (l *Load) tell(on bool) {
+	if l.o.Talking != nil {
+		l.o.Talking(on)
+	}
+}
+
+// count begins or ends the counting of calls.
+func (l *Load) count(on bool, calls ...*loadCall) {
+	l.media.ask(func() {
+		for _, c := range calls {
+			l.media.count(uint32(c.number), on)
+		}
+	})
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -261,23 +373,28 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// hangup ends every call from the caller's side, and waits until both sides know.
-func (l *Load) hangup(ctx context.Context) {
+// hangup ends calls from the caller's side, and waits until both sides know.
+func (l *Load) hangup(ctx context.Context, calls ...*loadCall) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.o.Patience)
 	defer cancel()
-	for _, c := range l.calls {
+	for _, c := range calls {
 		c.legs[callerLeg].hangup()
 	}
-	for _, c := range l.calls {
+	for _, c := range calls {
 		for _, leg := range c.legs {
 			leg.gone(ctx)
 		}
+		l.mu.Lock()
+		delete(l.byUser, l.o.Callee(c.number))
+		l.mu.Unlock()
 	}
 }
 
 // invited gives an incoming call to its callee.
 func (l *Load) invited(d *sip.Dialog) {
+	l.mu.Lock()
 	c := l.byUser[d.Request().URIUser]
+	l.mu.Unlock()
 	if c == nil || !c.legs[calleeLeg].take(d) {
 		d.Bind(func(sip.Event) {})
 		if d.Reject(404, "") != nil {

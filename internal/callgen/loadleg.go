@@ -3,26 +3,24 @@ package callgen
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/netip"
 	"sync"
-	"sync/atomic"
+	"time"
 
 	"tapedeck/internal/codec"
 	"tapedeck/internal/sdp"
 	"tapedeck/internal/sip"
 )
 
-// loadLeg is one side of a call of a load. Its dialog is guarded by mu; what it
-// sends belongs to the pacer, what it hears to the reader of its socket.
+// loadLeg is the SIP side of one leg of a call of a load. What it sends and hears
+// belongs to the owner of the media.
 type loadLeg struct {
-	call   uint32
-	leg    uint8
-	socket *loadSocket
+	call  uint32
+	leg   uint8
+	media *loadMedia
 
-	up    chan struct{} // closed when answered and media agreed
-	heard chan struct{} // closed by the reader when the other side was heard
-	done  chan struct{} // closed when the dialog has ended
+	up    chan struct{}      // closed when answered and media agreed
+	heard chan time.Duration // sent to once, one deep, by the media: when the other side was heard
+	done  chan struct{}      // closed when the dialog has ended
 
 	mu     sync.Mutex
 	dialog *sip.Dialog
@@ -30,25 +28,14 @@ type loadLeg struct {
 	ended  sip.Ended
 	fault  error
 	isUp   bool
+}
 
-	remote atomic.Pointer[net.UDPAddr] // where frames go; nil = not yet
-
-	// The pacer's.
-	ssrc    uint32
-	seq     uint16
-	time    uint32
-	counter uint32 // of the last counted frame
-	packet  []byte
-
-	// The reader's.
-	isHeard   bool
-	seen      []uint64 // a bit for each counter
-	highest   uint32
-	received  uint64
-	duplicate uint64
-	reordered uint64
-	crossTalk uint64
-	unmarked  uint64
+func newLoadLeg(m *loadMedia, call uint32, leg uint8) *loadLeg {
+	return &loadLeg{
+		call: call, leg: leg, media: m,
+		up: make(chan struct{}), heard: make(chan time.Duration, 1), done: make(chan struct{}),
+		desc: sdp.New(sdp.Options{Addr: m.addr(call, leg), Codecs: listed(), Ptime: loadPtime}),
+	}
 }
 
 // listed are the codecs of a load. Stamps come through all of them, but one is
@@ -95,11 +82,9 @@ func (g *loadLeg) take(d *sip.Dialog) bool {
 // agree takes the far side's address, from which frames will come too. The lock
 // is held.
 func (g *loadLeg) agree(n sdp.Negotiated) {
-	if !n.Remote.IsValid() {
-		return
+	if remote := n.Remote; remote.IsValid() && remote.Addr().Unmap().Is4() {
+		g.media.ask(func() { g.media.learn(g.call, g.leg, remote) })
 	}
-	g.socket.learn(n.Remote, g)
-	g.remote.Store(net.UDPAddrFromAddrPort(n.Remote))
 }
 
 func (g *loadLeg) keep(err error) {
@@ -137,7 +122,7 @@ func (g *loadLeg) notify(e sip.Event) {
 		}
 	case sip.Ended:
 		g.ended = e
-		g.remote.Store(nil)
+		g.media.ask(func() { g.media.mute(g.call, g.leg) })
 		close(g.done)
 	}
 }
@@ -149,18 +134,38 @@ func (g *loadLeg) goUp() {
 	}
 }
 
-// wait waits for a step of the leg.
-func (g *loadLeg) wait(ctx context.Context, step <-chan struct{}, otherwise string) error {
+// answered waits until the leg is up.
+func (g *loadLeg) answered(ctx context.Context) error {
+	select {
+	case <-g.up:
+		return nil
+	case <-g.done:
+	case <-ctx.Done():
+	}
+	return g.why(ctx, "it was not answered")
+}
+
+// hears waits until the other side was heard, and tells when that was.
+func (g *loadLeg) hears(ctx context.Context) (at time.Duration, err error) {
+	select {
+	case at = <-g.heard:
+		return at, nil
+	case <-g.done:
+	case <-ctx.Done():
+	}
+	return 0, g.why(ctx, "it heard nothing of the other side")
+}
+
+// why is the error of a leg for which a step did not come.
+func (g *loadLeg) why(ctx context.Context, otherwise string) error {
 	var why string
 	select {
-	case <-step:
-		return nil
 	case <-g.done:
 		g.mu.Lock()
 		why = fmt.Sprintf("ended with %d %s", g.ended.Code, g.ended.Reason)
 		g.mu.Unlock()
-	case <-ctx.Done():
-		why = ctx.Err().Error()
+	default:
+		why = fmt.Sprint(ctx.Err())
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -193,48 +198,4 @@ func (g *loadLeg) gone(ctx context.Context) {
 	case <-ctx.Done():
 		g.hangup() // its Run, about to end, does the rest
 	}
-}
-
-// hears takes one frame from the other side. Only the reader of the leg's
-// socket calls it.
-func (g *loadLeg) hears(s Stamp) (mine bool) {
-	if s.Call != g.call || s.Leg != 1-g.leg {
-		// Before the count, a shared address does not tell legs apart yet: a callee
-		// speaks as soon as it answers, and the caller may learn of it later.
-		if s.Counter > 0 {
-			g.crossTalk++
-		}
-		return false
-	}
-	if !g.isHeard {
-		g.isHeard = true
-		close(g.heard)
-	}
-	if s.Counter == 0 {
-		return true // before the count
-	}
-	word, bit := int(s.Counter/64), uint64(1)<<(s.Counter%64)
-	for word >= len(g.seen) {
-		g.seen = append(g.seen, make([]uint64, 64)...)
-	}
-	switch {
-	case g.seen[word]&bit != 0:
-		g.duplicate++
-	default:
-		g.received++
-		if s.Counter < g.highest {
-			g.reordered++
-		}
-	}
-	g.seen[word] |= bit
-	g.highest = max(g.highest, s.Counter)
-	return true
-}
-
-func addrPortOf(a net.Addr) netip.AddrPort {
-	if u, ok := a.(*net.UDPAddr); ok {
-		p := u.AddrPort()
-		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
-	}
-	return netip.AddrPort{}
 }

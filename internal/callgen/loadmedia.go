@@ -1,70 +1,91 @@
 package callgen
 
 import (
-	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/ipv4"
-
-	"tapedeck/internal/codec/g711"
-	"tapedeck/internal/rtp"
-	"tapedeck/internal/sdp"
 )
 
 const (
-	legsPerSocket = 16
+	legsPerSocket = 64
 	loadPtime     = 20 * time.Millisecond
 	loadFrame     = int(loadPtime * Rate / time.Second)
-	loadSlots     = 20 // instants within a frame time, so that not all send at once
-	readBatch     = 32
-	// loadBuffer holds what 16 legs hear in two seconds.
+	// loadSlot is how often it is looked what is due, and what has come.
+	loadSlot = 500 * time.Microsecond
+	// loadBatch packets are sent with one stamp of time and one system call. The
+	// kernel delivers one after the other, some microseconds each, and what it needs
+	// for those before is in the latency of the last.
+	loadBatch = 16
+	// loadStep is by how much the schedule goes on at once, at most, and loadCatchUp by
+	// which part of the time it goes faster when it is behind.
+	loadStep    = 2 * time.Millisecond
+	loadCatchUp = 10
+	// loadBehind is how much of a delay is made good. What a longer one has cost was
+	// never sent.
+	loadBehind = 200 * time.Millisecond
+	// loadBuffer holds what the legs of a socket hear in some seconds.
 	loadBuffer = 4 << 20
 )
 
-// loadMedia is the RTP side of a load: few sockets that many legs share, one
-// pacer that sends in batches, one reader for each socket.
+// loadMedia is the RTP side of a load: few sockets that many legs share, and one
+// owner of all state, who sends, hears, and in between does what the others ask
+// him to.
+//
+// The legs are sent in an order of their own, by chance but the same in each
+// run: neighbours in time are of different calls, as they would be of people.
 type loadMedia struct {
-	now      func() time.Duration
-	sockets  []*loadSocket
-	counting atomic.Bool
-	late     time.Duration // the pacer's, read when it has ended
-	sent     uint64        // likewise
+	zero    time.Time // of both clocks: that of the slots, and that of the stamps
+	out     []outLeg  // in the order of sending; legsPerSocket neighbours share a socket
+	in      []inLeg   // 2*place of the call + leg
+	order   []int32   // where in out the leg of in is
+	sockets []loadSocket
+
+	round   uint32        // of the frames that are sent now
+	next    int           // the leg of out that is sent next
+	looked  time.Duration // when it was last looked what is due
+	reached time.Duration // how far the schedule has come
+
+	mu     sync.Mutex
+	asked  []func()
+	asking atomic.Bool
+
+	// Totals of legs that are gone, and what belongs to no leg.
+	gone     LoadReport
+	counting int // how many legs are counted at the moment
+	latency  Latencies
+	strange  uint64 // frames from an address that no leg knows
+	late     time.Duration
+	skipped  uint64
 }
 
 // loadSocket is a pair of UDP ports with the legs behind it.
 type loadSocket struct {
-	rtp, rtcp *net.UDPConn
-	batch     *ipv4.PacketConn
-	legs      []*loadLeg
-	out       []ipv4.Message // the pacer's
-
-	mu      sync.RWMutex
-	byPeer  map[netip.AddrPort][]*loadLeg // one leg each, unless the far side shares ports too
-	latency Latencies                     // the reader's
-	strange uint64                        // the reader's: frames from an address that no leg knows
+	loadConn
+	peers map[uint64][]int32 // far address: legs of in; one, unless the far side shares ports too
 }
 
-func newLoadMedia(now func() time.Duration, legs int) (*loadMedia, error) {
-	m := &loadMedia{now: now}
-	for range (legs + legsPerSocket - 1) / legsPerSocket {
-		s := &loadSocket{byPeer: map[netip.AddrPort][]*loadLeg{}}
+func newLoadMedia(zero time.Time, calls int, frames int) (*loadMedia, error) {
+	legs := 2 * calls
+	m := &loadMedia{
+		zero: zero, out: make([]outLeg, legs), in: make([]inLeg, legs), order: make([]int32, legs),
+		sockets: make([]loadSocket, (legs+legsPerSocket-1)/legsPerSocket),
+	}
+	words := frames/64 + 2
+	seen := make([]uint64, legs*words)
+	for i, at := range rand.New(rand.NewPCG(1, 1)).Perm(legs) {
+		m.order[i] = int32(at)
+		m.in[i] = inLeg{socket: int32(at / legsPerSocket), seen: seen[i*words : (i+1)*words : (i+1)*words]}
+	}
+	for i := range m.sockets {
+		s := &m.sockets[i]
+		s.peers = map[uint64][]int32{}
 		var err error
-		if s.rtp, s.rtcp, err = pair(netip.AddrFrom4([4]byte{127, 0, 0, 1})); err != nil {
+		if s.loadConn, err = openLoadConn(netip.AddrFrom4([4]byte{127, 0, 0, 1})); err != nil {
+			m.sockets = m.sockets[:i]
 			return nil, errors.Join(err, m.close())
-		}
-		s.batch = ipv4.NewPacketConn(s.rtp)
-		m.sockets = append(m.sockets, s)
-		if err := s.rtp.SetReadBuffer(loadBuffer); err != nil {
-			return nil, errors.Join(fmt.Errorf("callgen: receive buffer: %w", err), m.close())
 		}
 	}
 	return m, nil
@@ -72,211 +93,188 @@ func newLoadMedia(now func() time.Duration, legs int) (*loadMedia, error) {
 
 func (m *loadMedia) close() error {
 	var errs []error
-	for _, s := range m.sockets {
-		for _, c := range []*net.UDPConn{s.rtp, s.rtcp} {
-			if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-				errs = append(errs, err)
-			}
-		}
+	for i := range m.sockets {
+		errs = append(errs, m.sockets[i].close())
 	}
 	return errors.Join(errs...)
 }
 
-// leg makes the next leg.
-func (m *loadMedia) leg(call uint32, leg uint8) (*loadLeg, error) {
-	for _, s := range m.sockets {
-		if len(s.legs) == legsPerSocket {
-			continue
-		}
-		g := &loadLeg{
-			call: call, leg: leg, socket: s,
-			up: make(chan struct{}), heard: make(chan struct{}), done: make(chan struct{}),
-			desc: sdp.New(sdp.Options{Addr: addrOf(s.rtp), Codecs: listed(), Ptime: loadPtime}),
-			ssrc: rand.Uint32(), seq: uint16(rand.Uint32()), time: rand.Uint32(),
-			packet: make([]byte, rtp.HeaderSize+loadFrame),
-		}
-		for i := range g.packet {
-			g.packet[i] = g711.SilenceMu
-		}
-		s.legs = append(s.legs, g)
-		return g, nil
-	}
-	return nil, errors.New("callgen: no socket has room for another leg")
+// clock is the time of slots.
+func (m *loadMedia) clock() time.Duration { return time.Since(m.zero) }
+
+// stampClock is the time of stamps: the one by which the kernel says when it
+// received a packet.
+func (m *loadMedia) stampClock() time.Duration {
+	return time.Duration(time.Now().UnixNano() - m.zero.UnixNano())
 }
 
-func (s *loadSocket) learn(peer netip.AddrPort, g *loadLeg) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !slices.Contains(s.byPeer[peer], g) {
-		s.byPeer[peer] = append(s.byPeer[peer], g)
+// ask has something done by the owner of the media.
+func (m *loadMedia) ask(do func()) {
+	m.mu.Lock()
+	m.asked = append(m.asked, do)
+	m.mu.Unlock()
+	m.asking.Store(true)
+}
+
+// obey does what was asked for.
+func (m *loadMedia) obey() {
+	if !m.asking.Load() {
+		return
+	}
+	m.asking.Store(false)
+	m.mu.Lock()
+	asked := m.asked
+	m.asked = nil
+	m.mu.Unlock()
+	for _, do := range asked {
+		do()
 	}
 }
 
-// count begins or ends the counting of frames.
-func (m *loadMedia) count(on bool) { m.counting.Store(on) }
-
-// run sends and reads until ctx ends.
-func (m *loadMedia) run(ctx context.Context) error {
-	var readers sync.WaitGroup
-	for _, s := range m.sockets {
-		readers.Go(func() { m.read(ctx, s) })
-	}
-	m.pace(ctx)
-	for _, s := range m.sockets {
-		if err := s.rtp.SetReadDeadline(time.Unix(1, 0)); err != nil {
-			return errors.Join(fmt.Errorf("callgen: end the readers: %w", err), m.close())
-		}
-	}
-	readers.Wait()
-	return nil
+// index is the place of a leg in m.in. Calls of the same place follow each other.
+func (m *loadMedia) index(call uint32, leg uint8) int {
+	return 2*(int(call)%(len(m.in)/2)) + int(leg)
 }
 
-// pace sends the frames of each socket at its slot of the frame time.
-func (m *loadMedia) pace(ctx context.Context) {
-	const step = loadPtime / loadSlots
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	pcm := make([]int16, StampSamples)
-	for n := m.now()/step + 1; ; n++ {
-		timer.Reset(n*step - m.now())
-		select {
-		case <-ctx.Done():
+// addr is where a leg hears. Everybody may ask.
+func (m *loadMedia) addr(call uint32, leg uint8) netip.AddrPort {
+	return m.sockets[m.order[m.index(call, leg)]/legsPerSocket].addr
+}
+
+// begin makes ready for a call.
+func (m *loadMedia) begin(call uint32, heard [2]chan time.Duration) {
+	for leg := range uint8(2) {
+		i := m.index(call, leg)
+		m.out[m.order[i]] = outLeg{call: call, leg: leg, ssrc: rand.Uint32(), seq: uint16(rand.Uint32()), time: rand.Uint32()}
+		g := &m.in[i]
+		clear(g.seen)
+		*g = inLeg{call: call, leg: leg, socket: g.socket, seen: g.seen, heard: heard[leg]}
+	}
+}
+
+// learn takes the far address of a leg, to which frames go and from which they
+// come. Frames may still come from those before.
+func (m *loadMedia) learn(call uint32, leg uint8, remote netip.AddrPort) {
+	i := m.index(call, leg)
+	g, to := &m.in[i], packed(remote)
+	if g.call != call {
+		return // it is over
+	}
+	m.out[m.order[i]].remote, g.peer = to, to
+	peers := m.sockets[g.socket].peers
+	for _, known := range peers[to] {
+		if known == int32(i) {
 			return
-		case <-timer.C:
 		}
-		if counting := m.counting.Load(); counting {
-			m.late = max(m.late, m.now()-n*step)
-		}
-		for i := int(n % loadSlots); i < len(m.sockets); i += loadSlots {
-			m.send(m.sockets[i], pcm)
-		}
+	}
+	peers[to] = append(peers[to], int32(i))
+}
+
+// mute ends what a leg sends.
+func (m *loadMedia) mute(call uint32, leg uint8) {
+	if g := &m.out[m.order[m.index(call, leg)]]; g.call == call {
+		g.remote = 0
 	}
 }
 
-// send sends one frame of every leg of a socket in one call.
-func (m *loadMedia) send(s *loadSocket, pcm []int16) {
-	s.out = s.out[:0]
-	counting := m.counting.Load()
-	at := m.now()
-	for _, g := range s.legs {
-		to := g.remote.Load()
-		if to == nil {
-			continue
-		}
-		stamp := Stamp{Call: g.call, Leg: g.leg, Sent: at}
-		if counting {
-			g.counter++
-			stamp.Counter = g.counter
-			m.sent++
-		}
-		stamp.Put(pcm)
-		p := g.packet
-		p[0], p[1] = 0x80, 0 // version 2; PCMU
-		binary.BigEndian.PutUint16(p[2:], g.seq)
-		binary.BigEndian.PutUint32(p[4:], g.time)
-		binary.BigEndian.PutUint32(p[8:], g.ssrc)
-		g711.EncodeMu(p[rtp.HeaderSize:], pcm)
-		g.seq++
-		g.time += uint32(loadFrame)
-		s.out = append(s.out, ipv4.Message{Buffers: [][]byte{p}, Addr: to})
-	}
-	for out := s.out; len(out) > 0; {
-		n, err := s.batch.WriteBatch(out, 0)
-		if n <= 0 || err != nil {
-			n = 1 // the first one is refused: it is lost, and counts as that
-		}
-		out = out[n:]
-	}
-}
-
-// read takes what comes to one socket.
-func (m *loadMedia) read(ctx context.Context, s *loadSocket) {
-	in := make([]ipv4.Message, readBatch)
-	for i := range in {
-		in[i].Buffers = [][]byte{make([]byte, 2048)}
-	}
-	pcm := make([]int16, StampSamples)
-	for {
-		n, err := s.batch.ReadBatch(in, 0)
-		at := m.now()
-		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return
+// count begins or ends the counting of the frames of a call.
+func (m *loadMedia) count(call uint32, on bool) {
+	for leg := range uint8(2) {
+		g := &m.out[m.order[m.index(call, leg)]]
+		if g.counts != on && g.call == call {
+			g.counts = on
+			if on {
+				m.counting++
+			} else {
+				m.counting--
 			}
-			continue
-		}
-		counting := m.counting.Load()
-		for _, msg := range in[:n] {
-			m.hear(s, msg.Buffers[0][:msg.N], addrPortOf(msg.Addr), at, counting, pcm)
 		}
 	}
 }
 
-// who is the leg that hears an address; of several, the one that the stamp is
-// for.
-func (s *loadSocket) who(from netip.AddrPort, stamp Stamp) *loadLeg {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	legs := s.byPeer[from]
-	for _, g := range legs {
-		if g.call == stamp.Call && g.leg == 1-stamp.Leg {
-			return g
+// end adds up what became of a call, and forgets it.
+func (m *loadMedia) end(call uint32) {
+	m.count(call, false)
+	for leg := range uint8(2) {
+		i := m.index(call, leg)
+		m.mute(call, leg)
+		m.in[i].add(&m.gone)
+		m.gone.Sent += uint64(m.out[m.order[i]].counter)
+		peers := m.sockets[m.in[i].socket].peers
+		for addr, legs := range peers {
+			kept := legs[:0]
+			for _, known := range legs {
+				if known != int32(i) {
+					kept = append(kept, known)
+				}
+			}
+			if peers[addr] = kept; len(kept) == 0 {
+				delete(peers, addr)
+			}
 		}
+		m.out[m.order[i]].counter = 0
+		m.in[i].forget()
 	}
-	if len(legs) == 0 {
-		return nil
-	}
-	return legs[0]
 }
 
-// hear takes one datagram.
-func (m *loadMedia) hear(s *loadSocket, b []byte, from netip.AddrPort, at time.Duration, counting bool, pcm []int16) {
-	var stamp Stamp
-	ok := false
-	if len(b) >= rtp.HeaderSize+StampSamples && b[1]&0x7f == 0 {
-		g711.DecodeMu(pcm, b[rtp.HeaderSize:rtp.HeaderSize+StampSamples])
-		stamp, ok = ReadStamp(pcm)
+// due is how many more legs should have been sent by now. After a delay the
+// schedule comes back slowly: that this machine was kept from its core says nothing
+// of people, who would not all speak faster, so the server should not have to
+// bear a burst. All that was due is sent in the end.
+func (m *loadMedia) due() int {
+	now := m.clock()
+	step := min(now-m.looked, loadStep)
+	m.looked = now
+	m.reached = min(now, m.reached+step+step/loadCatchUp)
+	behind := now - m.instant()
+	if m.counting > 0 {
+		m.late = max(m.late, behind)
 	}
-	g := s.who(from, stamp)
-	if g == nil {
-		if counting {
-			s.strange++
-		}
-		return
+	if behind > loadBehind {
+		rounds := behind / loadPtime
+		m.round += uint32(rounds)
+		m.reached += rounds * loadPtime
+		m.skipped += uint64(rounds) * uint64(m.counting)
 	}
-	if !ok {
-		if counting {
-			g.unmarked++
-		}
-		return
-	}
-	if g.hears(stamp) && stamp.Counter > 0 {
-		s.latency.Add(at - stamp.Sent)
+	return int(m.reached*time.Duration(len(m.out))/loadPtime) - int(m.round)*len(m.out) - m.next
+}
+
+// start lets the schedule begin now.
+func (m *loadMedia) start() {
+	m.looked = m.clock()
+	m.round = uint32(m.looked / loadPtime)
+	m.reached = time.Duration(m.round) * loadPtime
+}
+
+// instant is when the next leg is due.
+func (m *loadMedia) instant() time.Duration {
+	return time.Duration(m.round)*loadPtime + time.Duration(m.next)*loadPtime/time.Duration(len(m.out))
+}
+
+// step goes on to the leg after the next one.
+func (m *loadMedia) step() {
+	if m.next++; m.next == len(m.out) {
+		m.next = 0
+		m.round++
 	}
 }
 
 // report adds up everything. Nothing runs any more.
 func (m *loadMedia) report(r *LoadReport) {
-	r.Late, r.Sent = m.late, m.sent
-	legs := map[uint32][2]*loadLeg{}
-	for _, s := range m.sockets {
-		r.Latency.Merge(&s.latency)
-		r.Unmarked += s.strange
-		for _, g := range s.legs {
-			pair := legs[g.call]
-			pair[g.leg] = g
-			legs[g.call] = pair
-			r.Received += g.received
-			r.Duplicate += g.duplicate
-			r.Reordered += g.reordered
-			r.CrossTalk += g.crossTalk
-			r.Unmarked += g.unmarked
-		}
-	}
-	for call := range uint32(len(legs)) {
-		for leg, g := range legs[call] {
-			r.Legs = append(r.Legs, LegReport{Call: int(call), Leg: leg, Sent: uint64(g.counter), Received: legs[call][1-leg].received})
-		}
+	r.Late, r.Skipped, r.Latency = m.late, m.skipped, m.latency
+	r.Sent, r.Received, r.Duplicate, r.Reordered = m.gone.Sent, m.gone.Received, m.gone.Duplicate, m.gone.Reordered
+	r.CrossTalk, r.Unmarked = m.gone.CrossTalk, m.gone.Unmarked+m.strange
+	for i := range m.in {
+		g, sent := &m.in[i], uint64(m.out[m.order[i]].counter)
+		g.add(r)
+		r.Sent += sent
+		r.Legs = append(r.Legs, LegReport{Call: i / 2, Leg: i % 2, Sent: sent, Received: m.in[i^1].received})
 	}
 	r.Lost = r.Sent - r.Received
+}
+
+// packed is an IPv4 address and port as one number.
+func packed(a netip.AddrPort) uint64 {
+	ip := a.Addr().Unmap().As4()
+	return uint64(a.Port())<<32 | uint64(ip[0])<<24 | uint64(ip[1])<<16 | uint64(ip[2])<<8 | uint64(ip[3])
 }

@@ -1,9 +1,6 @@
 package callgen
 
-import (
-	"hash/crc32"
-	"time"
-)
+import "time"
 
 // Stamp is the mark of one frame: who sent it, in which call, which one it is,
 // and when. It is written as loud and plain samples (one of 16 levels each), so
@@ -87,17 +84,4 @@ func ReadStamp(frame []int16) (Stamp, bool) {
 	}
 	s := Stamp{Call: uint32(get(6)), Leg: uint8(get(1)), Counter: uint32(get(6)), Sent: time.Duration(get(14))}
 	return s, uint64(s.sum()) == get(8)
-}
-
-func (s Stamp) sum() uint32 {
-	var b [16]byte
-	for i := range 4 {
-		b[i] = byte(s.Call >> (8 * i))
-		b[4+i] = byte(s.Counter >> (8 * i))
-	}
-	for i := range 7 {
-		b[8+i] = byte(s.Sent >> (8 * i))
-	}
-	b[15] = s.Leg
-	return crc32.ChecksumIEEE(b[:])
 }

@@ -129,6 +129,15 @@ func (d *Disk) wait() {
 	}
 }
 
+// SyncAll makes all journals safe at once, or fails as each of them would.
+func (d *Disk) SyncAll(dir string) error {
+	d.wait()
+	if err := d.fault(&d.sync); err != nil {
+		return err
+	}
+	return d.OS.SyncAll(dir)
+}
+
 // Create implements journal.Files.
 func (d *Disk) Create(path string) (journal.File, error) {
 	if err := d.fault(&d.create); err != nil {

@@ -92,6 +92,11 @@ func callFields() []Field {
 		durationField("session.min_se", "shortest SIP session interval that is accepted", func(c *Config) *time.Duration { return &c.Session.MinSE }, 90*time.Second, 24*time.Hour),
 		durationField("session.expires", "SIP session interval that is asked for", func(c *Config) *time.Duration { return &c.Session.Expires }, 90*time.Second, 24*time.Hour),
 		intField("media.workers", "media workers; 0 = one per CPU", func(c *Config) *int { return &c.Media.Workers }, 0, 1024),
+		{
+			Key: "media.io_uring", Help: "use io_uring where the system has it, else epoll",
+			get: func(c *Config) string { return strconv.FormatBool(c.Media.Uring) },
+			set: func(c *Config, s string) (err error) { c.Media.Uring, err = yesNo(s); return err },
+		},
 		durationField("media.timeout", "end a call whose party sent nothing for so long; 0 = never", func(c *Config) *time.Duration { return &c.Media.Timeout }, 0, 24*time.Hour),
 		durationField("media.cooldown", "how long a port rests before it is used again", func(c *Config) *time.Duration { return &c.Media.Cooldown }, 0, time.Hour),
 		durationField("events.keep", "how long events and the log of their deliveries are kept", func(c *Config) *time.Duration { return &c.Events.Keep }, time.Hour, 10*365*24*time.Hour),

@@ -93,12 +93,7 @@ func (*Dispatcher) proven(dialog *sip.Dialog, in *voice.Inbound) bool {
 func (d *Dispatcher) channel(user string) (voice.Channel, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 	defer cancel()
-	var channel voice.Channel
-	err := d.o.DB.View(ctx, func(tx *store.Tx) (err error) {
-		channel, err = tx.ChannelForNumber(user)
-		return err
-	})
-	return channel, err
+	return d.o.DB.ChannelForNumber(ctx, user)
 }
 
 func (d *Dispatcher) refuse(dialog *sip.Dialog, reason string, code int, phrase string) {

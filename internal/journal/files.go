@@ -20,6 +20,10 @@ type Files interface {
 	Create(path string) (File, error)
 	// SyncDir makes the names in the directory safe.
 	SyncDir(dir string) error
+	// SyncAll makes everything safe that was written to the file system of the
+	// directory, and the names in it. Where the system cannot do that, it is an error
+	// that wraps errors.ErrUnsupported.
+	SyncAll(dir string) error
 	// Free is how many bytes can still be written in the directory.
 	Free(dir string) (uint64, error)
 }

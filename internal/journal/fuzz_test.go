@@ -90,14 +90,41 @@ func FuzzEntries(f *testing.F) {
 	})
 }
 
-func BenchmarkBlockPacket(b *testing.B) {
-	block, p := NewBlock(8<<10), &Packet{Payload: make([]byte, 160)}
+func TestSealAllocatesNothing(t *testing.T) {
+	s := newSealing()
+	if got := testing.AllocsPerRun(1000, s.packet); got != 0 || s.w.seq == 0 {
+		t.Errorf("%v allocations a packet, %d blocks", got, s.w.seq)
+	}
+}
+
+// BenchmarkSeal puts a packet into a block, and seals the blocks that are full, as
+// they are written.
+func BenchmarkSeal(b *testing.B) {
+	s := newSealing()
 	b.ReportAllocs()
 	for b.Loop() {
-		if !block.Packet(1, 1, p) {
-			block.Reset()
-		}
+		s.packet()
 	}
+}
+
+type sealing struct {
+	w     Writer
+	block *Block
+	p     Packet
+}
+
+func newSealing() *sealing {
+	return &sealing{block: NewBlock(8 << 10), p: Packet{Payload: make([]byte, 160)}}
+}
+
+func (s *sealing) packet() {
+	if s.block.Packet(1, 1, &s.p) {
+		return
+	}
+	s.w.seal(s.block.buf, kindEntries)
+	s.w.seq++
+	s.block.Reset()
+	s.block.Packet(1, 1, &s.p)
 }
 
 func BenchmarkReader(b *testing.B) {

@@ -9,9 +9,9 @@ import (
 	"os"
 )
 
-// readAhead is the size of the reader's window on the file. It holds the
+// Window is the size of the reader's window on the file, in bytes. It holds the
 // longest block twice, so that a search for the next block always moves on.
-const readAhead = 4 * MaxBody
+const Window = 4 * MaxBody
 
 // watchEvery is how many blocks are read between two calls of watch.
 const watchEvery = 256
@@ -52,7 +52,11 @@ type Stats struct {
 // Open opens a journal, also one that is still being written: it is read to the
 // last block that was whole at this moment. ErrNotJournal, ErrVersion or
 // ErrNoHeader in a *CorruptError mean that there is nothing to read.
-func Open(path string) (*Reader, error) {
+func Open(path string) (*Reader, error) { return OpenIn(path, nil) }
+
+// OpenIn is Open for whoever opens many: the reader's window is in memory that
+// was given, of at least Window bytes, until Close. Less is left alone.
+func OpenIn(path string, window []byte) (*Reader, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
@@ -62,7 +66,7 @@ func Open(path string) (*Reader, error) {
 		f.Close()
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	r, err := NewReader(f, info.Size(), path)
+	r, err := newReader(f, info.Size(), path, window)
 	if err != nil {
 		f.Close()
 		return nil, err
@@ -73,7 +77,15 @@ func Open(path string) (*Reader, error) {
 
 // NewReader reads a journal of so many bytes from src. The path is for messages.
 func NewReader(src io.ReaderAt, size int64, path string) (*Reader, error) {
-	r := &Reader{path: path, src: src, limit: size, buf: make([]byte, min(readAhead, max(size, 0)))}
+	return newReader(src, size, path, nil)
+}
+
+func newReader(src io.ReaderAt, size int64, path string, window []byte) (*Reader, error) {
+	need := min(Window, max(size, 0))
+	if int64(len(window)) < Window {
+		window = make([]byte, need)
+	}
+	r := &Reader{path: path, src: src, limit: size, buf: window[:need]}
 	if err := r.findHeader(); err != nil {
 		return nil, &CorruptError{Path: path, Length: size, Err: err}
 	}

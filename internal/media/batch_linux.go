@@ -2,7 +2,6 @@ package media
 
 import (
 	"encoding/binary"
-	"errors"
 	"net/netip"
 	"unsafe"
 
@@ -98,42 +97,6 @@ func source(a *address) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(a[4:8])), port)
 }
 
-// outbatch collects datagrams until they are sent.
-type outbatch struct {
-	n       int
-	fds     [batchSize]int
-	headers [batchSize]mmsghdr
-	vectors [batchSize]unix.Iovec
-	names   [batchSize]address
-	refused int
-}
-
-func newOutbatch() *outbatch {
-	b := new(outbatch)
-	for i := range b.headers {
-		h := &b.headers[i].hdr
-		h.Name = &b.names[i][0]
-		h.Iov = &b.vectors[i]
-		h.SetIovlen(1)
-	}
-	return b
-}
-
-func (b *outbatch) add(fd int, six bool, to netip.AddrPort, data []byte) {
-	if len(data) == 0 {
-		return
-	}
-	if b.n == batchSize {
-		b.transmit()
-	}
-	i := b.n
-	b.fds[i] = fd
-	b.headers[i].hdr.Namelen = destination(&b.names[i], six, to)
-	b.vectors[i].Base = &data[0]
-	b.vectors[i].SetLen(len(data))
-	b.n++
-}
-
 // destination writes a socket address and returns its size.
 func destination(a *address, six bool, to netip.AddrPort) uint32 {
 	binary.BigEndian.PutUint16(a[2:], to.Port())
@@ -149,46 +112,4 @@ func destination(a *address, six bool, to netip.AddrPort) uint32 {
 	copy(a[8:24], ip[:])
 	clear(a[24:28]) // scope
 	return unix.SizeofSockaddrInet6
-}
-
-// flush sends everything and returns how many datagrams were refused since the
-// last flush.
-func (b *outbatch) flush() int {
-	b.transmit()
-	n := b.refused
-	b.refused = 0
-	return n
-}
-
-// transmit sends runs of datagrams of the same socket with one call each.
-func (b *outbatch) transmit() {
-	for i := 0; i < b.n; {
-		j := i + 1
-		for j < b.n && b.fds[j] == b.fds[i] {
-			j++
-		}
-		b.run(i, j)
-		i = j
-	}
-	for i := range b.vectors[:b.n] {
-		b.vectors[i].Base = nil // keep nothing alive
-	}
-	b.n = 0
-}
-
-// run sends the datagrams i to j, all of one socket. A datagram that the system
-// does not take (buffer full, no route) is lost, as it would be in the network.
-func (b *outbatch) run(i, j int) {
-	for i < j {
-		r, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(b.fds[i]), uintptr(unsafe.Pointer(&b.headers[i])), uintptr(j-i), unix.MSG_DONTWAIT, 0, 0)
-		if errno != 0 {
-			if errors.Is(errno, unix.EINTR) {
-				continue
-			}
-			b.refused++
-			i++ // the first one is at fault
-			continue
-		}
-		i += int(r)
-	}
 }

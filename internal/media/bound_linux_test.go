@@ -8,6 +8,11 @@ import (
 )
 
 // boundTo is the address that a socket of this system's driver is bound to.
+// systemNetworks are the drivers of this system beside the portable one.
+func systemNetworks() map[string]network {
+	return map[string]network{"epoll": epollNetwork{}, "io_uring": epollNetwork{ring: true}}
+}
+
 func boundTo(t testing.TB, s socket) netip.AddrPort {
 	t.Helper()
 	sa, err := unix.Getsockname(s.(*epollSocket).fd)

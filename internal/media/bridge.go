@@ -7,7 +7,13 @@ import (
 )
 
 // Bridge is two legs that hear each other.
-type Bridge struct{ a, b *Leg }
+type Bridge struct {
+	a, b *Leg
+	text string
+}
+
+// String says what became of the audio when the legs were joined.
+func (br *Bridge) String() string { return br.text }
 
 // Join bridges two legs. When they have different workers, b moves to a's. A leg
 // that is bridged already is ErrBridged, one that has ended ErrClosed.
@@ -17,8 +23,10 @@ func (e *Engine) Join(a, b *Leg) (*Bridge, error) {
 		return nil, fmt.Errorf("join legs %s and %s: not two legs of this engine", a.name, b.name)
 	}
 	for {
-		if err := b.move(a.worker.Load()); err != nil {
-			return nil, fmt.Errorf("join legs %s and %s: %w", a.name, b.name, err)
+		if home := a.worker.Load(); b.worker.Load() != home {
+			if err := b.move(home); err != nil {
+				return nil, fmt.Errorf("join legs %s and %s: %w", a.name, b.name, err)
+			}
 		}
 		together := false
 		err := a.do(func(w *worker) error {
@@ -68,6 +76,7 @@ func (br *Bridge) link(at time.Duration) error {
 		l.route()
 		l.arrangeComfort(at)
 	}
+	br.text = a.describe()
 	return nil
 }
 

@@ -10,8 +10,10 @@
 // the whole state of its legs; nothing of a leg is shared or locked. Both legs of
 // a bridge live on the same worker. What session asks of a leg (Open, Configure,
 // SetTaps, Join, Close) is a command in the worker's mailbox, and session waits
-// for it; a worker waits for nobody. On Linux a worker waits in epoll and moves
-// datagrams in batches; elsewhere a goroutine per socket reads for it.
+// for it; a worker waits for nobody. On Linux a worker has sockets of its own
+// kind: a port that knows its peer is linked to it (link_linux.go) and served by
+// io_uring where there is one (uring_linux.go, ring_linux.go), everything else by
+// epoll (epoll_linux.go); elsewhere a goroutine per socket reads for it.
 //
 // Called by session. It must never know what a call is, block on a tap or a
 // notification, decode what can be relayed or what nobody listens to, or allocate, lock or log

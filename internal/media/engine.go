@@ -35,6 +35,11 @@ type Options struct {
 	Cooldown time.Duration
 	// Workers is how many there are; 0 = one per CPU that the process may use.
 	Workers int
+	// NoRing does without io_uring on Linux.
+	NoRing bool
+	// Ahead lets workers go before all other threads of the process, as long as it
+	// lives: for a process that is a server and nothing else. See ahead_linux.go.
+	Ahead bool
 	// Now is the process's monotonic clock; nil = time since New.
 	Now func() time.Duration
 	// Logger gets faults, nothing per packet; nil = none.
@@ -84,7 +89,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.network == nil {
-		o.network = defaultNetwork()
+		o.network = defaultNetwork(!o.NoRing)
 	}
 	return o, nil
 }
@@ -94,6 +99,7 @@ type Engine struct {
 	bindIP, publicIP netip.Addr
 	network          network
 	ports            *ports
+	ahead            bool
 	now              func() time.Duration
 	wall             time.Time // at now() == 0, for the NTP time of RTCP
 	log              *slog.Logger
@@ -124,7 +130,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		bindIP: o.BindIP, publicIP: o.PublicIP, network: o.network, ports: pairs,
-		now: o.Now, wall: time.Now().Add(-o.Now()), log: o.Logger, registerer: o.Registerer,
+		ahead: o.Ahead, now: o.Now, wall: time.Now().Add(-o.Now()), log: o.Logger, registerer: o.Registerer,
 		stop: make(chan struct{}), done: make(chan struct{}), legs: make(map[*Leg]struct{}),
 	}
 	if err := e.probe(); err != nil {
@@ -137,10 +143,20 @@ func New(o Options) (*Engine, error) {
 		}
 		e.workers = append(e.workers, newWorker(e, i, p))
 	}
+	e.sayHow()
 	if e.metrics, err = newMetrics(e, o.Registerer); err != nil {
 		return nil, errors.Join(err, e.closePollers())
 	}
 	return e, nil
+}
+
+// sayHow tells the operator when media is carried in a slower way than it could be.
+func (e *Engine) sayHow() {
+	if p, ok := e.workers[0].poller.(interface{ withoutRing() error }); ok {
+		if err := p.withoutRing(); err != nil {
+			e.log.Info("media uses epoll", "reason", err)
+		}
+	}
 }
 
 // probe finds out early whether the address can be bound at all.
@@ -168,8 +184,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 
 	ended := make(chan error, len(e.workers)) // each worker sends once
+	threads := make(chan int, len(e.workers)) // likewise, when it has its thread
 	for _, w := range e.workers {
-		go func() { ended <- w.run() }()
+		go func() { ended <- w.run(threads) }()
+	}
+	if e.ahead {
+		if err := stepAhead(threads, len(e.workers)); err != nil {
+			e.log.Warn("media does not go before other work", "error", err)
+		}
 	}
 	running := len(e.workers)
 	var failed error

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -23,8 +22,8 @@ const patience = 10 * time.Second
 
 // eachDriver runs a test over every driver that this system has.
 func eachDriver(t *testing.T, test func(t *testing.T, n network)) {
-	if runtime.GOOS == "linux" {
-		t.Run("epoll", func(t *testing.T) { test(t, defaultNetwork()) })
+	for name, n := range systemNetworks() {
+		t.Run(name, func(t *testing.T) { test(t, n) })
 	}
 	t.Run("portable", func(t *testing.T) { test(t, portableNetwork{}) })
 }

@@ -1,4 +1,4 @@
 package media
 
 // defaultNetwork is the driver of this system.
-func defaultNetwork() network { return epollNetwork{} }
+func defaultNetwork(ring bool) network { return epollNetwork{ring: ring} }

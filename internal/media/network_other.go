@@ -3,4 +3,4 @@
 package media
 
 // defaultNetwork is the driver of this system.
-func defaultNetwork() network { return portableNetwork{} }
+func defaultNetwork(bool) network { return portableNetwork{} }

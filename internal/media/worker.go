@@ -52,11 +52,13 @@ func newWorker(e *Engine, index int, p poller) *worker {
 }
 
 // run serves legs until the engine posts the end, and then ends them all. An
-// error means that the system does not let it wait for packets any more.
-func (w *worker) run() error {
+// error means that the system does not let it wait for packets any more. It says
+// which thread it has.
+func (w *worker) run(thread chan<- int) error {
 	// One thread per worker: the thread that waits in epoll is the one that goes on.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	thread <- threadID()
 	var err error
 	for !w.ending && err == nil {
 		err = w.turn()

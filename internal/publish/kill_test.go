@@ -43,7 +43,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 			}
 			return rec, voice.FormatRender(rec.ID, voice.FormatFLAC)
 		}, []string{".flac", ".json", ".peaks", ".wav"}},
-		{"again", ".wav", func(t *testing.T, r *rig) (voice.Recording, voice.RenderID) {
+		{"again", ".flac", func(t *testing.T, r *rig) (voice.Recording, voice.RenderID) {
 			rec := r.published(t)
 			asked, err := r.Again(t.Context(), rec, voice.Render{Swap: true, Stereo: true, Format: voice.FormatFLAC})
 			if err != nil {

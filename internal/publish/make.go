@@ -21,7 +21,8 @@ var errNoJournal = errors.New("the journal cannot be read")
 // partialExt ends the names of files that are being made. New deletes them.
 const partialExt = ".partial"
 
-// scratch makes a file in the work directory: whole and synced, or not at all.
+// scratch makes a file in the work directory: whole, or not at all. The archive
+// syncs what it takes.
 func (p *Publisher) scratch(name string, fill func(*os.File) error) (path string, err error) {
 	path = filepath.Join(p.o.WorkDir, name+partialExt)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -34,9 +35,7 @@ func (p *Publisher) scratch(name string, fill func(*os.File) error) (path string
 			path, err = "", errors.Join(err, removeIfThere(f.Name()))
 		}
 	}()
-	if err = fill(f); err == nil {
-		err = f.Sync()
-	}
+	err = fill(f)
 	whole = err == nil
 	return path, err
 }
@@ -77,7 +76,9 @@ func (p *Publisher) layout(rec *voice.Recording) render.Layout {
 
 // render writes the WAV of the recording's journal, as far as it goes.
 func (p *Publisher) render(ctx context.Context, rec *voice.Recording, l render.Layout, w io.WriteSeeker) (receipt render.Receipt, err error) {
-	j, err := journal.Open(p.o.Recorder.Path(rec.ID))
+	l.Desk = p.desks.take()
+	defer p.desks.giveBack(l.Desk)
+	j, err := journal.OpenIn(p.o.Recorder.Path(rec.ID), l.Desk.Window())
 	var corrupt *journal.CorruptError
 	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt) {
 		return receipt, fmt.Errorf("%w: %w", errNoJournal, err)

@@ -62,6 +62,7 @@ type Publisher struct {
 	progress progress // of the renders that are being made
 
 	snapshots snapshots // of running recordings, that are about to be made
+	desks     desks
 }
 
 // New makes a Publisher, and empties WorkDir of what a crash left in it.
@@ -205,11 +206,13 @@ func (p *Publisher) master(ctx context.Context, rec *voice.Recording, peaks *voi
 		return err
 	}
 	rec.Size, rec.SHA256 = receipt.File.Size, receipt.File.SHA256 // the archive compares
-	file, err := p.o.Archive.Store(ctx, *rec, wav, account)
-	if err != nil {
+	var file, points archive.File
+	err = p.o.Archive.Together(func(a *archive.Archive) (err error) {
+		if file, err = a.Store(ctx, *rec, wav, account); err == nil {
+			points, err = a.StoreRender(ctx, *rec, *peaks, picture, nil)
+		}
 		return err
-	}
-	points, err := p.o.Archive.StoreRender(ctx, *rec, *peaks, picture, nil)
+	})
 	if err != nil {
 		return err
 	}

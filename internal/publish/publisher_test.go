@@ -58,10 +58,10 @@ func (r *rig) Sign(receipt []byte) ([]byte, error) {
 	return r.key.Sign(receipt)
 }
 
-func newRig(t *testing.T) *rig { return newRigIn(t, t.TempDir()) }
+func newRig(t testing.TB) *rig { return newRigIn(t, t.TempDir()) }
 
 // newRigIn opens what an earlier rig left in the directory.
-func newRigIn(t *testing.T, root string) *rig {
+func newRigIn(t testing.TB, root string) *rig {
 	t.Helper()
 	testkit.Timeout(t, 2*time.Minute)
 	r := &rig{dir: filepath.Join(root, "journals"), storage: filepath.Join(root, "recordings")}
@@ -119,7 +119,7 @@ func newRigIn(t *testing.T, root string) *rig {
 	return r
 }
 
-func (r *rig) update(t *testing.T, fn func(*store.Tx) error) {
+func (r *rig) update(t testing.TB, fn func(*store.Tx) error) {
 	t.Helper()
 	if err := r.o.DB.Update(context.WithoutCancel(t.Context()), fn); err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func (r *rig) update(t *testing.T, fn func(*store.Tx) error) {
 }
 
 // row stores a recording in a status.
-func (r *rig) row(t *testing.T, status voice.RecordingStatus) voice.Recording {
+func (r *rig) row(t testing.TB, status voice.RecordingStatus) voice.Recording {
 	t.Helper()
 	now := time.Now().UTC()
 	rec := voice.Recording{
@@ -139,7 +139,7 @@ func (r *rig) row(t *testing.T, status voice.RecordingStatus) voice.Recording {
 	return rec
 }
 
-func (r *rig) load(t *testing.T, id voice.RecordingID) voice.Recording {
+func (r *rig) load(t testing.TB, id voice.RecordingID) voice.Recording {
 	t.Helper()
 	var rec voice.Recording
 	err := r.o.DB.View(t.Context(), func(tx *store.Tx) (err error) {

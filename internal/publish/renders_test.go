@@ -29,7 +29,7 @@ import (
 const patience = time.Minute
 
 // runner does the rig's jobs until the test ends.
-func (r *rig) runner(t *testing.T) *jobs.Runner {
+func (r *rig) runner(t testing.TB) *jobs.Runner {
 	t.Helper()
 	run, err := jobs.New(jobs.Options{DB: r.o.DB, Node: "test", Handlers: map[string]jobs.Handler{
 		voice.JobPublish: r.Publish, voice.JobRender: r.Render,

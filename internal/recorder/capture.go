@@ -66,6 +66,7 @@ type Capture struct {
 	spec  Spec
 	path  string
 	start time.Duration // of the journal's clock
+	share uint32        // of the writer's round that it belongs to
 
 	// mu is a leaf lock held for nanoseconds: never across I/O, never with another
 	// one. Packets and markers of all tracks go through it, which is what makes
@@ -179,7 +180,7 @@ func (c *Capture) Stop(cause voice.EndCause) (time.Duration, error) {
 	if err != nil {
 		return offset, fmt.Errorf("stop recording %s: %w", c.spec.Recording, err)
 	}
-	wake(c.r.wakeWriter)
+	c.r.toWrite.add(c, &c.writing.called)
 	return offset, nil
 }
 

@@ -67,17 +67,20 @@ type Recorder struct {
 	blocks  sync.Pool    // of *journal.Block
 	used    atomic.Int64 // bytes of blocks in use
 
+	// The syncer's.
+	mixed []*Capture
+	rests time.Duration // until then journals are fsynced one by one
+
 	free     atomic.Uint64 // bytes free on the disk, when looked at last
 	troubled atomic.Int64  // captures whose last write failed
 
-	// Both have room for one token, sent by anyone without waiting: a token that is
-	// there already says the same.
-	wakeWriter chan struct{}
-	wakeSyncer chan struct{}
-	quit       chan struct{} // closed by Close
+	toWrite errands       // captures that the writer has to see before its round
+	toSync  errands       // likewise the syncer
+	quit    chan struct{} // closed by Close
 
 	mu       sync.Mutex // leaf; guards the rest
 	captures []*Capture
+	begun    uint32 // captures so far
 	running  bool
 	closed   bool
 	done     chan struct{} // closed when Run returned; nil before Run
@@ -108,10 +111,10 @@ func New(o Options) (*Recorder, error) {
 		return nil, fmt.Errorf("recorder: make the directory of journals: %w", err)
 	}
 	r := &Recorder{
-		o:          o,
-		wakeWriter: make(chan struct{}, 1),
-		wakeSyncer: make(chan struct{}, 1),
-		quit:       make(chan struct{}),
+		o:       o,
+		toWrite: errands{some: make(chan struct{}, 1)},
+		toSync:  errands{some: make(chan struct{}, 1)},
+		quit:    make(chan struct{}),
 	}
 	var err error
 	if r.metrics, err = newMetrics(o.Registerer, r); err != nil {
@@ -153,12 +156,14 @@ func (r *Recorder) Start(s Spec) (*Capture, error) {
 	closed := r.closed
 	if !closed {
 		r.captures = append(r.captures, c)
+		c.share = r.begun % shares
+		r.begun++
 	}
 	r.mu.Unlock()
 	if closed {
 		return nil, fmt.Errorf("start recording %s: %w", s.Recording, ErrClosed)
 	}
-	wake(r.wakeWriter)
+	r.toWrite.add(c, &c.writing.called)
 	return c, nil
 }
 
@@ -281,11 +286,4 @@ func (r *Recorder) release(b *journal.Block) {
 	b.Reset()
 	r.blocks.Put(b)
 	r.used.Add(-blockMemory)
-}
-
-func wake(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

@@ -22,10 +22,10 @@ const recID = voice.RecordingID("0190e2f4-0000-7000-8000-000000000001")
 // faults is a file layer that fails on demand.
 type faults struct {
 	journal.OS
-	create, write, sync, dir atomic.Pointer[error]
-	hold                     atomic.Pointer[chan struct{}] // writes wait until it is closed
-	free                     atomic.Uint64
-	syncs, writes            atomic.Int64
+	create, write, sync, dir, all atomic.Pointer[error]
+	hold                          atomic.Pointer[chan struct{}] // writes wait until it is closed
+	free                          atomic.Uint64
+	syncs, together, writes       atomic.Int64
 }
 
 func fault(p *atomic.Pointer[error]) error {
@@ -56,6 +56,14 @@ func (f *faults) SyncDir(dir string) error {
 		return err
 	}
 	return f.OS.SyncDir(dir)
+}
+
+func (f *faults) SyncAll(dir string) error {
+	f.together.Add(1)
+	if err := errors.Join(fault(&f.all), fault(&f.sync), fault(&f.dir)); err != nil {
+		return err
+	}
+	return f.OS.SyncAll(dir)
 }
 
 func (f *faults) Free(dir string) (uint64, error) {

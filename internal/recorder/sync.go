@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,6 +12,7 @@ const parallelSyncs = 8
 
 // syncing is the state of a capture that only the syncer touches.
 type syncing struct {
+	called  atomic.Bool // on the syncer's list of errands
 	opened  bool
 	final   bool          // drained before this round's fsync, so that it is the last
 	err     error         // of the last fsync
@@ -26,19 +28,25 @@ func (r *Recorder) sync(stop <-chan struct{}) {
 	defer tick.Stop()
 	var captures, due []*Capture
 	for {
-		all, last := false, false
+		all, last := true, false
 		select {
 		case <-tick.C:
-			all = true
 			if err := r.lookAtDisk(); err != nil {
 				r.o.Logger.Warn("free space is not known", "error", err)
 			}
-		case <-r.wakeSyncer:
+			captures = r.list(captures)
+		case <-r.toSync.some:
+			all = false
+			captures = r.toSync.take(captures)
 		case <-stop:
-			all, last = true, true
+			last = true
+			captures = r.list(captures)
 		}
-		captures, due = r.list(captures), due[:0]
+		due = due[:0]
 		for _, c := range captures {
+			if !all {
+				c.syncing.called.Store(false)
+			}
 			// Looked at before the fsync: what is drained during it is not in it.
 			c.syncing.final = c.drained.Load()
 			if c.syncing.final || c.created.Load() && (!c.syncing.opened || all && c.dirty.Load()) {
@@ -62,6 +70,12 @@ func (r *Recorder) sync(stop <-chan struct{}) {
 // journal is new.
 func (r *Recorder) syncAll(due []*Capture) {
 	began := time.Now()
+	if together, ok := r.syncTogether(due); together {
+		r.metrics.sync.Observe(time.Since(began).Seconds())
+		if ok {
+			return
+		}
+	}
 	made, synced := false, false
 	limit := make(chan struct{}, parallelSyncs) // a token per running fsync
 	var group sync.WaitGroup
@@ -89,6 +103,54 @@ func (r *Recorder) syncAll(due []*Capture) {
 	if synced {
 		r.metrics.sync.Observe(time.Since(began).Seconds())
 	}
+}
+
+// togetherFrom is how many journals are made safe by one call for the whole file
+// system. It costs the processor less than an fsync for each.
+const togetherFrom = 8
+
+// tooSlow is how long that call may take, because others write to the same file
+// system, until it is not asked for a while.
+const (
+	tooSlow   = 700 * time.Millisecond
+	slowRests = time.Minute
+)
+
+// syncTogether makes everything safe at once when it is worth it, new names too.
+// When that fails, each journal has to show by itself whether it is safe.
+func (r *Recorder) syncTogether(due []*Capture) (tried, ok bool) {
+	began := r.o.Now()
+	dirty := r.mixed[:0]
+	if r.rests > began {
+		return false, false
+	}
+	for _, c := range due {
+		if c.created.Load() && c.dirty.Load() {
+			dirty = append(dirty, c)
+		}
+	}
+	defer clear(dirty)
+	r.mixed = dirty
+	if len(dirty) < togetherFrom {
+		return false, false
+	}
+	for _, c := range dirty {
+		// Cleared before the call: what the writer adds meanwhile is for the next.
+		c.dirty.Store(false)
+	}
+	err := r.o.Files.SyncAll(r.o.Dir)
+	if took := r.o.Now() - began; took > tooSlow {
+		r.rests = began + took + slowRests
+	}
+	for _, c := range due {
+		c.syncing.err = nil
+	}
+	if err != nil {
+		for _, c := range dirty {
+			c.dirty.Store(true)
+		}
+	}
+	return true, err == nil
 }
 
 func (r *Recorder) syncDir(due []*Capture) {
@@ -141,7 +203,7 @@ func (r *Recorder) giveUp(c *Capture, last bool) bool {
 	err := failed(s.err)
 	c.failure.CompareAndSwap(nil, &err)
 	if !s.final {
-		wake(r.wakeWriter)
+		r.toWrite.add(c, &c.writing.called)
 	}
 	return s.final
 }

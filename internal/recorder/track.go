@@ -99,7 +99,7 @@ func (t *Track) Take(p *rtp.Received) {
 	}
 	c.mu.Unlock()
 	if full {
-		wake(c.r.wakeWriter)
+		c.r.toWrite.add(c, &c.writing.called)
 	}
 }
 

@@ -3,6 +3,7 @@ package recorder
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"tapedeck/internal/journal"
@@ -17,6 +18,7 @@ const maxBackoff = 2 * time.Second
 
 // writing is the state of a capture that only the writer touches.
 type writing struct {
+	called   atomic.Bool // on the writer's list of errands
 	w        *journal.Writer
 	queue    []*journal.Block // detached, not written yet
 	appends  int
@@ -31,28 +33,39 @@ type writing struct {
 // write is the writer goroutine: it takes blocks from the captures and appends
 // them to the journals.
 func (r *Recorder) write(stop <-chan struct{}) {
-	tick := time.NewTicker(r.o.FlushEvery)
+	tick := time.NewTicker(max(r.o.FlushEvery/shares, time.Millisecond))
 	defer tick.Stop()
 	var captures []*Capture
-	for {
-		all, last := false, false
+	for round := uint32(0); ; {
 		select {
 		case <-tick.C:
-			all = true
-		case <-r.wakeWriter:
+			captures = r.list(captures)
+			for _, c := range captures {
+				if c.share == round%shares {
+					r.flush(c, true, false)
+				}
+			}
+			round++
+		case <-r.toWrite.some:
+			captures = r.toWrite.take(captures)
+			for _, c := range captures {
+				c.writing.called.Store(false)
+				r.flush(c, false, false)
+			}
 		case <-stop:
-			all, last = true, true
-		}
-		captures = r.list(captures)
-		for i, c := range captures {
-			r.flush(c, all, last)
-			captures[i] = nil
-		}
-		if last {
+			captures = r.list(captures)
+			for _, c := range captures {
+				r.flush(c, true, true)
+			}
 			return
 		}
+		clear(captures)
 	}
 }
+
+// shares is into how many parts a round of the writer is divided: what a thousand
+// calls said is written little by little, not in one burst that keeps packets waiting.
+const shares = 16
 
 // flush writes what a capture has ready. When the recorder goes down (last), a
 // capture that was not stopped ends as a failed one.
@@ -89,7 +102,7 @@ func (r *Recorder) flush(c *Capture, all, last bool) {
 	switch {
 	case ended:
 		c.drained.Store(true)
-		wake(r.wakeSyncer)
+		r.toSync.add(c, &c.syncing.called)
 	case last:
 		r.abandon(c, ErrClosed)
 	}
@@ -111,7 +124,7 @@ func (r *Recorder) create(c *Capture) bool {
 	c.writing.w = w
 	c.created.Store(true)
 	c.dirty.Store(true)
-	wake(r.wakeSyncer)
+	r.toSync.add(c, &c.syncing.called)
 	return true
 }
 
@@ -206,7 +219,7 @@ func (r *Recorder) abandon(c *Capture, err error) {
 	reason := failed(err)
 	c.failure.Store(&reason)
 	c.drained.Store(true)
-	wake(r.wakeSyncer)
+	r.toSync.add(c, &c.syncing.called)
 }
 
 // failed makes the error that the owner gets.

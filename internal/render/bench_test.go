@@ -64,12 +64,17 @@ func (discard) Seek(int64, int) (int64, error) { return 0, nil }
 
 func makeAndWrite(t testing.TB, path string, w io.WriteSeeker, watch func(done, total int64)) Receipt {
 	t.Helper()
-	j, err := journal.Open(path)
+	return renderOn(t, NewDesk(), path, w, watch)
+}
+
+func renderOn(t testing.TB, desk *Desk, path string, w io.WriteSeeker, watch func(done, total int64)) Receipt {
+	t.Helper()
+	j, err := journal.OpenIn(path, desk.Window())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer j.Close()
-	plan, err := Make(j, Layout{Stereo: true, Progress: watch})
+	plan, err := Make(j, Layout{Stereo: true, Progress: watch, Desk: desk})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,27 +108,39 @@ func TestMemoryDoesNotGrowWithLength(t *testing.T) {
 	}
 }
 
-// BenchmarkHour renders one hour of stereo G.711, journal to WAV file.
-func BenchmarkHour(b *testing.B) {
-	path := longCall(b, time.Hour)
-	b.ReportAllocs()
-	for b.Loop() {
-		f, err := os.Create(filepath.Join(b.TempDir(), "out.wav"))
-		if err != nil {
-			b.Fatal(err)
-		}
-		makeAndWrite(b, path, f, nil)
-		if err := f.Close(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkHourToNowhere(b *testing.B) {
-	path := longCall(b, time.Hour)
-	b.ReportAllocs()
-	for b.Loop() {
-		makeAndWrite(b, path, discard{io.Discard}, nil)
+// BenchmarkRender renders calls of stereo G.711 on one desk, journal to WAV file:
+// short ones, an hour, and the hour without the disk and with clocks that are off.
+func BenchmarkRender(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		length  time.Duration
+		nowhere bool
+		ppm     float64
+	}{
+		{"talk=30s", 30 * time.Second, false, 0},
+		{"talk=1h", time.Hour, false, 0},
+		{"talk=1h,nowhere", time.Hour, true, 0},
+		{"talk=1h,nowhere,drift", time.Hour, true, 300},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			path, desk, dir := drifting(b, c.length, c.ppm, -c.ppm), NewDesk(), b.TempDir()
+			b.ReportAllocs()
+			for b.Loop() {
+				if c.nowhere {
+					renderOn(b, desk, path, discard{io.Discard}, nil)
+					continue
+				}
+				f, err := os.Create(filepath.Join(dir, "out.wav"))
+				if err != nil {
+					b.Fatal(err)
+				}
+				renderOn(b, desk, path, f, nil)
+				if err := f.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(c.length.Seconds()*float64(b.N)/b.Elapsed().Seconds(), "x-realtime")
+		})
 	}
 }
 
@@ -147,13 +164,4 @@ func BenchmarkDay(b *testing.B) {
 	}
 	b.ReportMetric(float64(heap)/(1<<20), "MiB-heap")
 	b.ReportMetric(float64(system)/(1<<20), "MiB-system")
-}
-
-// BenchmarkHourOfDrift is an hour in which both senders' clocks are off.
-func BenchmarkHourOfDrift(b *testing.B) {
-	path := drifting(b, time.Hour, 300, -300)
-	b.ReportAllocs()
-	for b.Loop() {
-		makeAndWrite(b, path, discard{io.Discard}, nil)
-	}
 }

@@ -24,9 +24,9 @@ type facts struct {
 	last    time.Duration // of any entry
 	damaged bool          // bytes behind it could not be used
 
-	tracks map[uint16]*track
-	can    map[codec.Info]bool // whether it can be decoded
-	rate   int                 // the highest of the codecs that the parties agreed on, Hz; 0 = none
+	desk   *Desk
+	tracks []*track // by number; nil = nothing was said of it
+	rate   int      // the highest of the codecs that the parties agreed on, Hz; 0 = none
 	joins  []join
 	pauses []Pause
 	gaps   []Gap
@@ -45,9 +45,7 @@ type join struct {
 	joined bool
 }
 
-func newFacts() *facts {
-	return &facts{seen: map[factKey]bool{}, tracks: map[uint16]*track{}, can: map[codec.Info]bool{}}
-}
+func newFacts(d *Desk) *facts { return &facts{seen: map[factKey]bool{}, desk: d} }
 
 // damage tells that bytes of the journal could not be used.
 func (f *facts) damage() { f.damaged = true }
@@ -132,18 +130,21 @@ func (f *facts) joined(a, b string, end time.Duration) []Span {
 // numbers lists the tracks in the order of their numbers.
 func (f *facts) numbers() []uint16 {
 	var out []uint16
-	for n := range f.tracks {
-		out = append(out, n)
+	for n, t := range f.tracks {
+		if t != nil {
+			out = append(out, uint16(n))
+		}
 	}
-	slices.Sort(out)
 	return out
 }
 
 func (f *facts) track(n uint16) *track {
+	if int(n) >= len(f.tracks) {
+		f.tracks = append(f.tracks, make([]*track, int(n)+1-len(f.tracks))...)
+	}
 	t := f.tracks[n]
 	if t == nil {
-		t = &track{}
-		f.codecs(t, nil)
+		t = &track{types: f.desk.static}
 		f.tracks[n] = t
 	}
 	return t
@@ -162,22 +163,10 @@ type track struct {
 	survey  *timeline.Survey
 }
 
-// format is what packets of one payload type are.
-type format struct {
-	info      codec.Info
-	decodable bool
-	came      bool // a packet of it was seen
-}
-
 // codecs sets what the payload types mean from now on. Static payload types
 // (RFC 3551 §6) keep their meaning unless told otherwise.
 func (f *facts) codecs(t *track, list []journal.Codec) {
-	for pt := range t.types {
-		t.types[pt] = nil
-		if info, ok := codec.LookupStatic(uint8(pt)); ok {
-			t.types[pt] = f.format(info)
-		}
-	}
+	t.types = f.desk.static
 	for _, c := range list {
 		info := codec.Info{Name: c.Name, PT: c.PT, ClockRate: c.ClockRate, SampleRate: c.SampleRate, Channels: c.Channels}
 		if known, ok := codec.Lookup(c.Name, c.ClockRate); ok {
@@ -185,7 +174,7 @@ func (f *facts) codecs(t *track, list []journal.Codec) {
 		}
 		info.SampleRate, info.Channels = orElse(info.SampleRate, c.ClockRate), orElse(info.Channels, 1)
 		if int(c.PT) < len(t.types) && c.ClockRate > 0 {
-			t.types[c.PT] = f.format(info.Mono()) // a side of the file is one voice
+			t.types[c.PT] = f.desk.format(info.Mono()) // a side of the file is one voice
 			f.source(t.types[c.PT])
 		}
 	}
@@ -196,18 +185,6 @@ func orElse(v, fallback int) int {
 		return v
 	}
 	return fallback
-}
-
-// format says what packets of a codec are. What cannot be decoded is silence with a
-// reason, not a failed recording.
-func (f *facts) format(info codec.Info) *format {
-	can, known := f.can[info]
-	if !known && info.Audio() && sane(&info) {
-		_, err := codec.NewDecoder(info)
-		can = err == nil
-		f.can[info] = can
-	}
-	return &format{info: info, decodable: can}
 }
 
 // sane says whether a format is one that somebody may have agreed on. A table can
@@ -235,19 +212,7 @@ func (t *track) packet(e *journal.Entry) (*format, timeline.Packet) {
 	}
 	if f != nil {
 		out.Rate = f.info.ClockRate
-		out.Ticks = ticks(&f.info, p.Payload)
+		out.Ticks = f.ticks(p.Payload)
 	}
 	return f, out
-}
-
-// ticks is how long the payload's audio is, in units of RTP time; 0 for what is
-// no audio.
-func ticks(c *codec.Info, payload []byte) int {
-	if n, ok := c.Duration(payload); ok {
-		return n
-	}
-	if len(payload) == 0 || !c.Audio() || c.Is(codec.Opus) {
-		return 0
-	}
-	return c.ClockRate / 50 // of a format that we do not know: the usual 20 ms
 }

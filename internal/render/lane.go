@@ -7,6 +7,7 @@ import "tapedeck/internal/audio"
 type lane struct {
 	ring  []int16 // of size samples; nil while there is nothing to hold
 	size  int64   // a power of two
+	desk  *Desk   // has memory for it
 	done  int64   // all before is written
 	limit int64   // nothing from here on will be written
 	last  int64   // end of the newest part
@@ -54,7 +55,7 @@ func (l *lane) put(start int64, pcm []int16, k kind) {
 		return
 	}
 	if l.ring == nil {
-		l.ring = make([]int16, l.size)
+		l.ring = l.desk.ring(l.size)
 	}
 	pcm = pcm[from-start : to-start]
 	if k == speech && from < l.last {

@@ -22,6 +22,8 @@ const (
 	pointSize    = 4
 	// peaksPerSecond is how fine the stored peaks are: a screen's width for 20 s.
 	peaksPerSecond = 50
+	peaksBuffer    = 1 << 15
+	peaksAtOnce    = 512 // bytes of points that are summed at once
 	// MaxPeaks bounds the points that ReadPeaks gives.
 	MaxPeaks = 1 << 16
 )
@@ -46,6 +48,7 @@ type peaksWriter struct {
 	per     int64 // samples per point
 	left    int64 // samples that are missing in the present point
 	current []Peak
+	points  []byte // that are not written yet
 	err     error
 }
 
@@ -54,8 +57,7 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // newPeaksWriter writes the header. So many samples per channel must follow.
 func newPeaksWriter(w io.Writer, rate, channels int, samples int64) *peaksWriter {
-	p := &peaksWriter{sum: crc32.New(castagnoli()), per: int64(max(rate/peaksPerSecond, 1)), current: make([]Peak, channels)}
-	p.out = bufio.NewWriterSize(w, 1<<15)
+	p := &peaksWriter{out: bufio.NewWriterSize(w, peaksBuffer), sum: crc32.New(castagnoli()), per: int64(max(rate/peaksPerSecond, 1)), current: make([]Peak, channels)}
 	h := make([]byte, 0, peaksHeader)
 	h = append(h, peaksMagic...)
 	h = binary.LittleEndian.AppendUint32(h, peaksVersion)
@@ -96,20 +98,23 @@ func (p *peaksWriter) add(sides [][]int16) {
 
 // end writes the present point.
 func (p *peaksWriter) end() {
-	var b [pointSize]byte
 	for _, c := range p.current {
-		binary.LittleEndian.PutUint16(b[:], uint16(c.Min))
-		binary.LittleEndian.PutUint16(b[2:], uint16(c.Max))
-		p.write(b[:])
+		p.points = binary.LittleEndian.AppendUint16(p.points, uint16(c.Min))
+		p.points = binary.LittleEndian.AppendUint16(p.points, uint16(c.Max))
+	}
+	if len(p.points) >= peaksAtOnce {
+		p.flush()
 	}
 	p.begin()
 }
 
-func (p *peaksWriter) write(b []byte) {
+// flush sums and writes the points that there are.
+func (p *peaksWriter) flush() {
 	if p.err == nil {
-		p.sum.Write(b) // a hash never fails
-		_, p.err = p.out.Write(b)
+		p.sum.Write(p.points) // a hash never fails
+		_, p.err = p.out.Write(p.points)
 	}
+	p.points = p.points[:0]
 }
 
 // close writes the last point, and the checksum of all.
@@ -117,7 +122,9 @@ func (p *peaksWriter) close() error {
 	if p.left < p.per {
 		p.end()
 	}
-	p.write(binary.LittleEndian.AppendUint32(nil, p.sum.Sum32()))
+	p.flush()
+	p.points = binary.LittleEndian.AppendUint32(p.points, p.sum.Sum32())
+	p.flush()
 	if err := errors.Join(p.err, p.out.Flush()); err != nil {
 		return fmt.Errorf("write peaks: %w", err)
 	}

@@ -32,6 +32,7 @@ type Layout struct {
 	Ended    time.Time
 	Software string                  // name and version for the receipt
 	Progress func(done, total int64) // called now and then by Write, in samples; nil = nobody looks
+	Desk     *Desk                   // that Make and Write work on; nil = one of their own
 }
 
 // ErrNotBegun means that capture never began: there is no audio, not even
@@ -110,8 +111,11 @@ func Make(j *journal.Reader, l Layout) (*Plan, error) {
 	if err := j.Rewind(); err != nil {
 		return nil, fmt.Errorf("plan the file: %w", err)
 	}
-	f := newFacts()
-	surveys := map[uint16]*timeline.Survey{}
+	if l.Desk == nil {
+		l.Desk = NewDesk()
+	}
+	l.Desk.ready()
+	f := newFacts(l.Desk)
 	err := each(j, f.damage, func(e *journal.Entry) {
 		f.add(e)
 		if e.Kind != journal.KindPacket && e.Kind != journal.KindSenderReport {
@@ -120,15 +124,13 @@ func Make(j *journal.Reader, l Layout) (*Plan, error) {
 		t := f.track(e.Track)
 		if t.survey == nil {
 			t.survey = timeline.NewSurvey()
-			surveys[e.Track] = t.survey
 		}
 		if r := &e.Report; e.Kind == journal.KindSenderReport {
 			t.survey.Report(timeline.Report{Arrival: e.At, SSRC: r.SSRC, NTP: r.NTP, Time: r.RTPTime})
 			return
 		}
 		c, packet := t.packet(e)
-		if c != nil && !c.came {
-			c.came = true
+		if c != nil {
 			f.source(c) // also one that nobody spoke of: the file is never below a source
 		}
 		t.survey.Add(packet)

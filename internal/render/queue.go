@@ -67,8 +67,9 @@ func (q *queue) pop() pending {
 
 // store keeps the payloads of pending packets. Their memory is used again.
 type store struct {
-	free [][]byte
-	held int // bytes of pending packets, with what it takes to keep them
+	free  [][]byte
+	spare int // bytes of free
+	held  int // bytes of pending packets, with what it takes to keep them
 }
 
 const (
@@ -83,12 +84,21 @@ const (
 	maxSpare = 4096
 )
 
+// adopt takes over what an earlier rendering had.
+func (s *store) adopt(d *Desk) {
+	s.free, d.payloads = d.payloads, nil
+	for _, b := range s.free {
+		s.spare += cap(b)
+	}
+}
+
 // keep copies a payload.
 func (s *store) keep(payload []byte) []byte {
 	s.held += len(payload) + pendingSize
 	var b []byte
 	if k := len(s.free) - 1; k >= 0 {
 		b, s.free = s.free[k], s.free[:k]
+		s.spare -= cap(b)
 	}
 	return append(b[:0], payload...)
 }
@@ -98,5 +108,6 @@ func (s *store) release(b []byte) {
 	s.held -= len(b) + pendingSize
 	if len(s.free) < maxFree && cap(b) <= maxSpare {
 		s.free = append(s.free, b)
+		s.spare += cap(b)
 	}
 }

@@ -36,7 +36,8 @@ type turns struct {
 	store    *store
 	pcm      []int16
 	flow     flow
-	decoders map[codec.Info]codec.Decoder
+	decoders map[*format]codec.Decoder
+	desk     *Desk
 
 	// Of arrivals.
 	anchor anchor  // the packet placed last
@@ -45,6 +46,8 @@ type turns struct {
 
 	// Of the packet decoded last.
 	dec    codec.Decoder // nil: there is nothing to go on from
+	decs   *format       // the format of the decoder used last
+	used   codec.Decoder // that decoder
 	was    pending       // without payload
 	top    other         // the highest number of the stream so far
 	madeUp int64         // samples made up since the last good packet
@@ -89,7 +92,7 @@ func (v *voiced) arrive(f *format, e *journal.Entry, at *timeline.Placement, beg
 		v.excuse = true
 		return
 	}
-	if start-v.samplesOf(f.info.Delay()) >= v.lane.limit || at.Length <= 0 || at.Length > v.samplesOf(longest) {
+	if start-v.samplesOf(f.source.delay) >= v.lane.limit || at.Length <= 0 || at.Length > v.samplesOf(longest) {
 		return
 	}
 	v.queue.push(pending{
@@ -167,7 +170,7 @@ func (v *voiced) speak(p *pending) {
 		v.undecodable(p)
 		return
 	}
-	dec, info := v.decoder(p.format.info), &p.format.info
+	dec, info := v.decoder(p.format), &p.format.info
 	if dec != v.dec || p.stream != v.was.stream || p.seq < v.was.seq || p.start-v.flow.end > v.samplesOf(forgotten) {
 		dec.Reset()
 		v.owed, v.flow.fresh = 0, true
@@ -189,7 +192,7 @@ func (v *voiced) speak(p *pending) {
 	if own := int64(len(pcm)) * int64(v.rate) / int64(info.SampleRate); !near(own, length, length/8) {
 		length = own
 	}
-	v.flow.put(pcm, sourceOf(info), p.start, length, speech)
+	v.flow.put(pcm, p.format.source, p.start, length, speech)
 }
 
 func mono(pcm []int16, info *codec.Info) []int16 {
@@ -198,8 +201,6 @@ func mono(pcm []int16, info *codec.Info) []int16 {
 	}
 	return pcm
 }
-
-func sourceOf(info *codec.Info) source { return source{info.SampleRate, info.Delay()} }
 
 // fadeIn takes the step out of the beginning of audio after a hole: behind what is
 // left out of it because the codec is late.
@@ -212,12 +213,16 @@ func fadeIn(pcm []int16, info *codec.Info) {
 }
 
 // decoder returns the track's decoder of a format.
-func (t *turns) decoder(info codec.Info) codec.Decoder {
-	d := t.decoders[info]
-	if d == nil {
-		d, _ = codec.NewDecoder(info) // it is decodable: this was tried
-		t.decoders[info] = d
+func (t *turns) decoder(f *format) codec.Decoder {
+	if f == t.decs {
+		return t.used // nearly always
 	}
+	d := t.decoders[f]
+	if d == nil {
+		d = t.desk.decoder(f)
+		t.decoders[f] = d
+	}
+	t.decs, t.used = f, d
 	return d
 }
 
@@ -310,7 +315,7 @@ func (v *voiced) makeUp(f *format, n int64) {
 	}
 	v.dec.Conceal(v.pcm[:count])
 	v.madeUp += n
-	v.flow.put(mono(v.pcm[:count], info), sourceOf(info), v.flow.end, n, concealed)
+	v.flow.put(mono(v.pcm[:count], info), f.source, v.flow.end, n, concealed)
 }
 
 // recover takes the frame that was lost before a packet out of the packet, or makes
@@ -335,7 +340,7 @@ func (v *voiced) recover(p *pending) {
 		if v.flow.end+tiny < p.start-n {
 			fadeIn(pcm, info)
 		}
-		v.flow.put(pcm, sourceOf(info), p.start-n, n, speech)
+		v.flow.put(pcm, p.format.source, p.start-n, n, speech)
 		return
 	}
 	n = min(p.start-v.flow.end, v.samplesOf(maxConcealed)-v.madeUp)

@@ -43,13 +43,15 @@ type voiced struct {
 
 func newVoiced(p *Plan, t *TrackPlan, r *renderer, end int64) *voiced {
 	lane := newLane(samples(ahead+longest+maxConcealed, p.SampleRate)+2*chunk, end)
+	lane.desk = p.layout.Desk
 	return &voiced{
 		plan:   t,
 		all:    p,
 		placer: t.Clock.Placer(p.SampleRate),
 		lane:   lane,
 		turns: turns{
-			rate: p.SampleRate, store: &r.store, pcm: r.pcm, decoders: map[codec.Info]codec.Decoder{},
+			rate: p.SampleRate, store: &r.store, pcm: r.pcm, decoders: map[*format]codec.Decoder{},
+			desk: p.layout.Desk, queue: queue{items: p.layout.Desk.queue()},
 			flow: flow{lane: lane, rate: p.SampleRate, warp: &r.warp, resamps: map[int]*audio.Resampler{}},
 		},
 		account: TrackReceipt{

@@ -34,7 +34,7 @@ type renderer struct {
 	plan   *Plan
 	facts  *facts // the same states as in the first pass
 	voices []*voiced
-	byNum  map[uint16]*voiced
+	byNum  []*voiced // by the number of the track
 	out    *wav.Writer
 	peaks  *peaksWriter // nil: nobody wants them
 	kept   []keep       // what of the session is in the file
@@ -42,7 +42,6 @@ type renderer struct {
 	done   int64        // session samples that are decided
 	file   int64        // samples written
 	sides  [2][]int16
-	inter  []int16
 	pcm    []int16
 	warp   audio.Stretcher
 	store  store
@@ -66,9 +65,10 @@ func (p *Plan) Write(ctx context.Context, w io.WriteSeeker) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, fmt.Errorf("render %s: %w", p.header.Recording, err)
 	}
+	out.Buffer(p.layout.Desk.out)
 	r := p.renderer(out)
 	if p.layout.Peaks != nil {
-		r.peaks = newPeaksWriter(p.layout.Peaks, p.SampleRate, p.Channels, p.Samples)
+		r.peaks = newPeaksWriter(p.layout.Desk.writer(p.layout.Peaks), p.SampleRate, p.Channels, p.Samples)
 	}
 	if err := p.journal.Rewind(); err != nil {
 		return Receipt{}, fmt.Errorf("render %s: %w", p.header.Recording, err)
@@ -85,6 +85,7 @@ func (p *Plan) Write(ctx context.Context, w io.WriteSeeker) (Receipt, error) {
 		}
 	}
 	receipt := r.receipt()
+	p.layout.Desk.clear(r)
 	receipt.File = FileDigest{Size: target.size, SHA256: hex.EncodeToString(hash.Sum(nil))}
 	return receipt, nil
 }
@@ -112,19 +113,18 @@ func (h *hashed) Seek(int64, int) (int64, error) {
 
 func (p *Plan) renderer(out *wav.Writer) *renderer {
 	r := &renderer{
-		plan: p, facts: newFacts(), byNum: map[uint16]*voiced{}, out: out,
+		plan: p, facts: newFacts(p.layout.Desk), out: out,
 		kept: p.keeps(), begin: samples(p.Begin, p.SampleRate),
-		inter: make([]int16, chunk*p.Channels), pcm: make([]int16, maxFrame),
+		sides: p.layout.Desk.sides, pcm: p.layout.Desk.pcm,
 	}
-	for i := range p.Channels {
-		r.sides[i] = make([]int16, chunk)
-	}
+	r.store.adopt(p.layout.Desk)
 	end, holes := r.kept[len(r.kept)-1].to, p.holes()
 	for i := range p.Tracks {
 		v := newVoiced(p, &p.Tracks[i], r, end)
 		v.holes = holes
 		r.voices = append(r.voices, v)
-		r.byNum[uint16(v.plan.Number)] = v
+		r.byNum = append(r.byNum, make([]*voiced, v.plan.Number+1-len(r.byNum))...) // in order of their numbers
+		r.byNum[v.plan.Number] = v
 	}
 	return r
 }
@@ -174,8 +174,11 @@ func (r *renderer) run(ctx context.Context) error {
 				v.excuse = v.excuse || e.Kind != journal.KindGap
 			}
 		}
+		if e.Kind != journal.KindPacket || int(e.Track) >= len(r.byNum) {
+			return
+		}
 		v := r.byNum[e.Track]
-		if e.Kind != journal.KindPacket || v == nil {
+		if v == nil {
 			return
 		}
 		if ready := r.plan.session(e.At) - lag - r.done; ready >= chunk {
@@ -277,9 +280,5 @@ func (r *renderer) write(n int, mute bool) error {
 	if len(sides) == 1 {
 		return r.out.Write(sides[0][:n])
 	}
-	left, right, inter := sides[0][:n], sides[1][:n], r.inter[:2*n]
-	for i, v := range left {
-		inter[2*i], inter[2*i+1] = v, right[i]
-	}
-	return r.out.Write(inter)
+	return r.out.WriteStereo(sides[0][:n], sides[1][:n])
 }

@@ -439,3 +439,25 @@ func receives(n Negotiated, c Codec) bool {
 	}
 	return false
 }
+
+// BenchmarkExchange is what the descriptions of one bridged call cost: an answer for
+// the caller, an offer to the callee, and its answer taken.
+func BenchmarkExchange(b *testing.B) {
+	offer := lines("m=audio 4000 RTP/AVP 0 101", "a=rtpmap:101 telephone-event/8000", "a=ptime:20")
+	codecs := basic(b).o.Codecs
+	b.ReportAllocs()
+	for b.Loop() {
+		near := New(Options{Addr: netip.MustParseAddrPort("192.0.2.1:20000"), Codecs: codecs})
+		_, _, err := near.Answer(offer, SendRecv)
+		if err != nil {
+			b.Fatal(err)
+		}
+		far := New(Options{Addr: netip.MustParseAddrPort("192.0.2.1:20002"), Codecs: codecs})
+		if _, err := far.Offer(SendRecv); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := far.Accept(offer); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -46,6 +46,10 @@ type Options struct {
 	Logger  *slog.Logger // nil = discard
 	Version string       // of this build
 
+	// Alone: the process is this server and nothing else, so that its media may go
+	// before all other threads.
+	Alone bool
+
 	// Where the journals of running recordings are written, and how long a disk that
 	// fails is tried again before a recording is given up. For tests of faults; nil
 	// and 0 are the operating system's files, and what the recorder does by itself.
@@ -178,7 +182,7 @@ func (s *Server) openEngines(context.Context) (err error) {
 	}
 	if s.media, err = media.New(media.Options{
 		BindIP: bind, PublicIP: public, PortFrom: c.RTP.From, PortTo: c.RTP.To,
-		Cooldown: c.Media.Cooldown, Workers: c.Media.Workers, Now: s.now,
+		Cooldown: c.Media.Cooldown, Workers: c.Media.Workers, NoRing: !c.Media.Uring, Ahead: s.o.Alone, Now: s.now,
 		Logger: s.log, Registerer: s.registry,
 	}); err != nil {
 		return err

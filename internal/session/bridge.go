@@ -124,15 +124,16 @@ func (s *session) connect(b *bridge) error {
 	}
 	s.retap(b.near)
 	s.retap(b.far)
-	// Join waits for the worker that carries the packets. They count as bridged from
-	// before it, so that none that was passed on is left out of the file.
+	// Join waits for the worker that carries the packets, and with it for all that was
+	// asked of it before. They count as bridged from before it, so that none that was
+	// passed on is left out of the file.
 	at := s.now()
 	audio, err := s.m.o.Media.Join(b.near.media, b.far.media)
 	if err != nil {
 		return err
 	}
 	b.audio = audio
-	s.log.Info("bridged", "call", b.near.call.ID, "far", b.far.call.ID, "audio", b.near.media.String())
+	s.log.Info("bridged", "call", b.near.call.ID, "far", b.far.call.ID, "audio", audio.String())
 	for _, t := range s.takes {
 		if t.begun && (t.covers(b.near) || t.covers(b.far)) {
 			t.capture.Joined(at, b.near.call.ID, b.far.call.ID)

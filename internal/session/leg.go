@@ -163,7 +163,7 @@ func (s *session) save(l *leg) {
 	l.call.UpdatedAt = time.Now().UTC()
 	call := l.call
 	l.handle.call.Store(&call)
-	s.write(&l.row, "call", func(tx *store.Tx) error { return tx.PutCall(call) }, func() {
+	s.write(&l.row, "call", string(call.Status), func(tx *store.Tx) error { return tx.PutCall(call) }, func() {
 		if call.Status.Terminal() {
 			s.forget(l) // from now on the store speaks for it
 		}
@@ -189,7 +189,7 @@ func (s *session) configure(l *leg, n sdp.Negotiated) error {
 			track.SetCodecs(s.now(), said(l.stream, n)) // before the first packet of it
 		}
 	}
-	if err := l.media.Configure(n); err != nil {
+	if err := l.media.ConfigureLater(n); err != nil {
 		return err
 	}
 	held := l.stream.Held

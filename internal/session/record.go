@@ -49,7 +49,7 @@ type take struct {
 	on      *leg
 	capture *recorder.Capture
 	tracks  map[*leg]*recorder.Track
-	before  map[*leg]media.Stats     // of a leg, when it got its track
+	before  map[*leg]*media.Stats    // of a leg, when it got its track; to be read after another look at them
 	spoken  map[*leg]*recorder.Track // what we play to its party
 
 	opened  bool // the journal is on disk
@@ -115,7 +115,7 @@ func (s *session) record(l *leg, spec takeSpec) (*take, error) {
 		length = seconds(spec.maxLength)
 	}
 	now := time.Now().UTC()
-	t := &take{on: l, spec: spec, tracks: map[*leg]*recorder.Track{}, before: map[*leg]media.Stats{}, spoken: map[*leg]*recorder.Track{}}
+	t := &take{on: l, spec: spec, tracks: map[*leg]*recorder.Track{}, before: map[*leg]*media.Stats{}, spoken: map[*leg]*recorder.Track{}}
 	t.rec = voice.Recording{
 		ID: voice.RecordingID(s.newID()), Workspace: l.call.Workspace, Channel: l.call.Channel, Call: l.call.ID,
 		Status: voice.RecordingAccepted, Origin: spec.origin, Stereo: spec.stereo, MaxLength: length,
@@ -145,6 +145,13 @@ func (s *session) record(l *leg, spec takeSpec) (*take, error) {
 	}
 	if from := spec.from; from.answered() || (spec.trigger == atRinging && from.call.Status == voice.CallRinging) {
 		s.beginTake(t)
+		for l := range t.tracks { // whoever asked for it is told when it listens
+			if l.media != nil && !l.ended {
+				taps, played := s.taps(l)
+				l.media.SetPlayTapsLater(played...)
+				l.media.SetTaps(taps...)
+			}
+		}
 	}
 	return t, nil
 }
@@ -165,7 +172,7 @@ func (s *session) recordFor(l *leg, spec takeSpec) {
 		Direction: l.call.Direction, From: l.call.From, To: l.call.To,
 		CreatedAt: now, UpdatedAt: now, EndedAt: now,
 	}
-	s.write(&row{}, "recording", func(tx *store.Tx) error { return tx.PutRecording(rec) }, nil)
+	s.write(&row{}, "recording", string(rec.Status), func(tx *store.Tx) error { return tx.PutRecording(rec) }, nil)
 }
 
 // whenSafe calls f once the recording will survive a crash, or with the reason
@@ -194,7 +201,8 @@ func (t *take) add(l *leg) {
 		Call: l.call.ID, Party: l.party(), Role: l.role(), Codecs: l.codecs(),
 	})
 	if l.media != nil {
-		t.before[l] = l.media.Stats()
+		t.before[l] = new(media.Stats)
+		l.media.StatsLater(t.before[l])
 	}
 	t.addSpoken(l)
 }
@@ -219,18 +227,28 @@ func (t *take) unheard(l *leg) recorder.Unheard {
 		return recorder.Unheard{}
 	}
 	now, before := l.media.Stats(), t.before[l]
+	if before == nil {
+		before = new(media.Stats)
+	}
 	return recorder.Unheard{
 		Foreign: now.Foreign - before.Foreign, Malformed: now.Malformed - before.Malformed,
 		Unknown: now.Unknown - before.Unknown, Overflow: now.Overflow - before.Overflow,
 	}
 }
 
-// retap tells the leg's media which recordings listen.
+// retap tells the leg's media which recordings listen. It does not wait: a track that
+// is closed takes nothing, whoever gives it something.
 func (s *session) retap(l *leg) {
-	if l.media == nil || l.ended {
-		return
+	if l.media != nil && !l.ended {
+		taps, played := s.taps(l)
+		l.media.SetTapsLater(taps...)
+		l.media.SetPlayTapsLater(played...)
 	}
-	var taps, played []media.Tap
+}
+
+// taps are the tracks that the leg's party is heard by, and those of what it hears
+// of us.
+func (s *session) taps(l *leg) (taps, played []media.Tap) {
 	for _, t := range s.takes {
 		if !t.begun || !t.covers(l) {
 			continue
@@ -240,8 +258,7 @@ func (s *session) retap(l *leg) {
 			played = append(played, track)
 		}
 	}
-	l.media.SetTaps(taps...)
-	l.media.SetPlayTaps(played...)
+	return taps, played
 }
 
 // begin starts the recordings that waited for this of the leg.
@@ -460,7 +477,7 @@ func (s *session) onCaptureFailed(t *take, err error) {
 		t.rec.UpdatedAt = time.Now().UTC()
 		t.on.past = append(t.on.past, t.rec)
 		rec := t.rec
-		s.write(&t.row, "recording", func(tx *store.Tx) error { return tx.PutRecording(rec) }, nil)
+		s.write(&t.row, "recording", string(rec.Status), func(tx *store.Tx) error { return tx.PutRecording(rec) }, nil)
 	}
 	s.show(t.on)
 	if t.stopping != nil {
@@ -487,7 +504,7 @@ func (s *session) settle(t *take) {
 	t.ending = true
 	rec := t.rec
 	rec.UpdatedAt = time.Now().UTC()
-	s.write(&t.row, "recording", func(tx *store.Tx) error {
+	s.write(&t.row, "recording", string(rec.Status), func(tx *store.Tx) error {
 		if err := tx.PutRecording(rec); err != nil {
 			return err
 		}
@@ -515,7 +532,7 @@ func (s *session) saveTake(t *take, then func()) {
 		return
 	}
 	rec := t.rec
-	s.write(&t.row, "recording", func(tx *store.Tx) error { return tx.PutRecording(rec) }, then)
+	s.write(&t.row, "recording", string(rec.Status), func(tx *store.Tx) error { return tx.PutRecording(rec) }, then)
 }
 
 // show publishes the snapshots of the leg's recordings, the oldest first.

@@ -19,18 +19,21 @@ func TestWritesOfARowKeepTheirOrder(t *testing.T) {
 	near, c := r.up()
 	var wrote []string // by the store's writer; read after both were told
 	told := make(chan string, 3)
+	line := &row{}
+	tried := make(chan struct{}, 2) // the first try of the old state, and another one beside other rows
 	r.within(c.ID, func(s *session, _ *leg) {
-		first := true
-		line := &row{}
-		s.write(line, "old", func(*store.Tx) error {
-			if first {
-				first = false
+		s.write(line, "old", "", func(*store.Tx) error {
+			if len(wrote) == 0 {
+				tried <- struct{}{}
 				return errors.New("the disk is full")
 			}
 			wrote = append(wrote, "old")
 			return nil
 		}, func() { told <- "old" })
-		s.write(line, "new", func(*store.Tx) error { wrote = append(wrote, "new"); return nil }, func() { told <- "new" })
+	})
+	testkit.Receive(t, patience, tried) // the new state comes into another transaction
+	r.within(c.ID, func(s *session, _ *leg) {
+		s.write(line, "new", "", func(*store.Tx) error { wrote = append(wrote, "new"); return nil }, func() { told <- "new" })
 	})
 	if got := []string{testkit.Receive(t, patience, told), testkit.Receive(t, patience, told)}; !slices.Equal(got, []string{"new", "old"}) {
 		t.Errorf("told of %v", got)
@@ -43,7 +46,7 @@ func TestWritesOfARowKeepTheirOrder(t *testing.T) {
 	r.within(c.ID, func(s *session, _ *leg) {
 		failures := 2
 		line := &row{}
-		s.write(line, "only", func(*store.Tx) error {
+		s.write(line, "only", "", func(*store.Tx) error {
 			if failures--; failures >= 0 {
 				return errors.New("the disk is full")
 			}

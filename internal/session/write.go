@@ -12,9 +12,11 @@ const retryWrite = time.Second
 // row keeps the writes of one row of the store in order: an older state that
 // failed must never overwrite a newer one when it is tried again.
 type row struct {
+	stored    store.Row
 	issued    uint64 // number of the newest write
 	committed uint64 // of the newest one that the store has
 	overtaken []func()
+	status    string // that the newest write says
 }
 
 // change is one write of a row.
@@ -24,27 +26,36 @@ type change struct {
 	what string
 	do   func(*store.Tx) error
 	then func()
+	told bool // the status is another than before: an event tells of it, so that it must be written
 }
 
 // write hands a change to the store and tries again until it, or a newer one of
-// the same row, is committed. then, if not nil, runs in the session's goroutine
+// the same row, is committed. Of changes that keep the status only the last in a
+// transaction is written; each status is an event that somebody may wait for. then, if not nil, runs in the session's goroutine
 // after that commit.
-func (s *session) write(r *row, what string, do func(*store.Tx) error, then func()) {
+func (s *session) write(r *row, what, status string, do func(*store.Tx) error, then func()) {
 	r.issued++
 	if then == nil {
 		then = func() {}
 	}
-	s.queue(&change{row: r, seq: r.issued, what: what, do: do, then: then})
+	told := r.status != status
+	r.status = status
+	s.queue(&change{row: r, seq: r.issued, what: what, do: do, then: then, told: told})
 }
 
 func (s *session) queue(c *change) {
 	s.writing++
-	s.m.o.DB.Queue(c.do, func(err error) {
+	done := func(err error) {
 		s.inbox.put(func() {
 			s.writing--
 			s.wrote(c, err)
 		})
-	})
+	}
+	if c.told {
+		s.m.o.DB.Queue(c.do, done)
+		return
+	}
+	s.m.o.DB.Replace(&c.row.stored, c.do, done)
 }
 
 // wrote handles what became of a write.

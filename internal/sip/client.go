@@ -194,6 +194,7 @@ func (d *Dialog) resend(c *call) {
 // settle ends the waiting for a final response.
 func (d *Dialog) settle(c *call) {
 	c.final = true
+	c.wire = nil // it is not sent again
 	c.again.cancel()
 	c.limit.cancel()
 	if c.counted {
@@ -213,6 +214,7 @@ func (d *Dialog) fail(c *call, code int) {
 }
 
 func (d *Dialog) drop(c *call) {
+	c.ack, c.acks = nil, nil
 	d.calls = slices.DeleteFunc(d.calls, func(o *call) bool { return o == c })
 }
 

@@ -266,6 +266,7 @@ func (d *Dialog) onAck(in input) {
 	if v.code >= 300 {
 		return
 	}
+	v.req, v.wire, v.e.via = nil, nil, nil // a call may last for hours, and nothing of it is asked for again
 	d.confirmed(v, in)
 }
 

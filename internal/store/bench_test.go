@@ -218,3 +218,51 @@ func BenchmarkQueue(b *testing.B) {
 	s := db.Stats()
 	b.ReportMetric(float64(s.Functions)/float64(s.Transactions), "functions/commit")
 }
+
+// BenchmarkReplace writes calls in groups, each in four states that follow each other.
+func BenchmarkReplace(b *testing.B) {
+	db := openTemp(b)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		c := someCall(n)
+		row := new(Row)
+		for range 4 {
+			db.Replace(row, func(tx *Tx) error { return tx.PutCall(c) }, nil)
+		}
+		if n%1000 == 0 {
+			if err := db.Update(b.Context(), func(*Tx) error { return nil }); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if err := db.Update(b.Context(), func(*Tx) error { return nil }); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkChannelForNumber looks up whose an incoming call is, among 1000 channels.
+func BenchmarkChannelForNumber(b *testing.B) {
+	db := openTemp(b)
+	err := db.Update(b.Context(), func(tx *Tx) error {
+		at := time.Unix(1_800_000_000, 0)
+		if err := tx.InsertWorkspace(voice.Workspace{ID: "w", CreatedAt: at, UpdatedAt: at}); err != nil {
+			return err
+		}
+		for n := range 1000 {
+			c := voice.Channel{ID: voice.ChannelID(NewID()), Workspace: "w", Number: fmt.Sprint("+3512", n), CreatedAt: at, UpdatedAt: at}
+			if err := tx.InsertChannel(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if c, err := db.ChannelForNumber(b.Context(), "3512500"); err != nil || c.Number != "+3512500" {
+			b.Fatal(c, err)
+		}
+	}
+}

@@ -139,15 +139,7 @@ func (t *Tx) PutCall(c voice.Call) error {
 	if err != nil {
 		return err
 	}
-	q := t.db.NewInsert().Model(r).On("CONFLICT (id) DO UPDATE")
-	for _, column := range []string{
-		"status", "reason", "hangup_cause", "hangup_source", "hangup_sip_code", "user_agent",
-		"ring_timeout", "max_duration", "notification_url", "flow", "commands", "amd", "request", "quality", "seconds",
-		"updated_at", "ringing_at", "answered_at", "ended_at", "scheduled_for",
-	} {
-		q = q.Set("? = EXCLUDED.?", bun.Ident(column), bun.Ident(column))
-	}
-	res, err := q.Where("call_row.workspace = EXCLUDED.workspace").Exec(t.ctx)
+	res, err := t.exec(putCall, r.values()...)
 	if err := changed("call", res, err); err != nil {
 		return err
 	}

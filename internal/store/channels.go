@@ -1,7 +1,9 @@
 package store
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -169,19 +171,8 @@ func (t *Tx) Channels(ws voice.WorkspaceID, p voice.Page) ([]voice.Channel, stri
 	return out, next, nil
 }
 
-// ChannelForNumber returns the channel that owns what an INVITE names, whatever
-// the workspace: the one with that number (with or without "+"), else the one
-// with that id, else the one with number "*".
-func (t *Tx) ChannelForNumber(user string) (voice.Channel, error) {
-	wanted := number(user)
-	var rows []channelRow
-	q := t.db.NewSelect().Model(&rows).Where("number_key = ?", voice.AnyNumber)
-	if wanted != "" { // channels without a number own no number
-		q = q.WhereOr("number_key = ? OR id = ?", wanted, strings.ToLower(wanted))
-	}
-	if err := q.Scan(t.ctx); err != nil {
-		return voice.Channel{}, fail("read channel", err)
-	}
+// owner picks the channel that owns what is wanted.
+func owner(rows []channelRow, wanted string) (voice.Channel, error) {
 	var best *channelRow
 	rank := func(r *channelRow) int {
 		switch {
@@ -203,4 +194,37 @@ func (t *Tx) ChannelForNumber(user string) (voice.Channel, error) {
 		return voice.Channel{}, voice.NotFound("channel")
 	}
 	return best.noun()
+}
+
+// channelsOf finds the channels that may own what an INVITE names. The empty number is
+// told apart in words, as in the index channels_number, or that is not used.
+const channelsOf = `SELECT * FROM channels WHERE number_key IN ('*', ?) AND number_key <> ''
+UNION ALL SELECT * FROM channels WHERE id = ?`
+
+func (db *DB) channelsOf(ctx context.Context, wanted string) (found []channelRow, err error) {
+	rows, err := db.channels.QueryContext(ctx, wanted, strings.ToLower(wanted))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if err := db.read.ScanRows(ctx, rows, &found); err != nil {
+		return nil, err
+	}
+	return found, rows.Err()
+}
+
+// ChannelForNumber returns the channel that owns what an INVITE names, whatever
+// the workspace: the one with that number (with or without "+"), else the one
+// with that id, else the one with number "*". It is one prepared statement,
+// because it is asked for with every incoming call.
+func (db *DB) ChannelForNumber(ctx context.Context, user string) (voice.Channel, error) {
+	wanted := number(user)
+	found, err := db.channelsOf(ctx, wanted)
+	if err != nil && ctx.Err() != nil {
+		return voice.Channel{}, fmt.Errorf("read database: %w", ctx.Err())
+	}
+	if err != nil {
+		return voice.Channel{}, explain("read", db.raw.Path, fail("read channel", err))
+	}
+	return owner(found, wanted)
 }

@@ -2,6 +2,7 @@
 // calls, recordings, jobs and the answers to idempotent requests.
 //
 //	Update, Queue → one writer goroutine → savepoint per function → COMMIT (fsync) → done
+//	Replace       → the same; of the states of a row that wait, only the last is written
 //	View          → read pool → snapshot
 //
 // One set of queries is written in SQL that SQLite and PostgreSQL both

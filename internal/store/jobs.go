@@ -64,10 +64,7 @@ func (t *Tx) InsertJob(j Job) error {
 		ID: j.ID, Kind: j.Kind, Ref: j.Ref, RunAt: micros(j.RunAt),
 		LastError: text(j.LastError), CreatedAt: micros(j.CreatedAt),
 	}
-	_, err := t.db.NewInsert().Model(r).On("CONFLICT (kind, ref) DO UPDATE").
-		Set("revision = job_row.revision + 1").
-		Set("run_at = CASE WHEN job_row.run_at < EXCLUDED.run_at THEN job_row.run_at ELSE EXCLUDED.run_at END").
-		Exec(t.ctx)
+	_, err := t.exec(insertJob, r.values()...)
 	return fail("insert job", err)
 }
 
@@ -129,14 +126,14 @@ func (t *Tx) RenewJobs(owner string, ids []string, until time.Time) ([]string, e
 // FinishJob removes a job that was done. When it was asked for again since it
 // was claimed, it stays and becomes due.
 func (t *Tx) FinishJob(j Job) error {
-	_, err := t.db.NewDelete().Model((*jobRow)(nil)).
-		Where("id = ? AND revision = ?", j.ID, j.Revision).Exec(t.ctx)
+	res, err := t.exec(finishJob, j.ID, j.Revision)
 	if err != nil {
 		return fail("finish job", err)
 	}
-	_, err = t.db.NewUpdate().Model((*jobRow)(nil)).
-		Set("owner = ''").Set("leased_until = 0").Set("attempts = 0").
-		Where("id = ?", j.ID).Exec(t.ctx)
+	if n, err := res.RowsAffected(); err == nil && n == 1 {
+		return nil // it is not there any more
+	}
+	_, err = t.exec(freeJob, j.ID)
 	return fail("finish job", err)
 }
 

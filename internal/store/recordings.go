@@ -103,14 +103,7 @@ func (t *Tx) PutRecording(r voice.Recording) error {
 	if err != nil {
 		return err
 	}
-	q := t.db.NewInsert().Model(in).On("CONFLICT (id) DO UPDATE")
-	for _, column := range []string{
-		"status", "stereo", "max_length", "end_cause", "problem", "duration", "channels",
-		"file", "receipt", "size", "sha256", "updated_at", "started_at", "ended_at",
-	} {
-		q = q.Set("? = EXCLUDED.?", bun.Ident(column), bun.Ident(column))
-	}
-	res, err := q.Where("recording_row.workspace = EXCLUDED.workspace").Exec(t.ctx)
+	res, err := t.exec(putRecording, in.values()...)
 	if err := changed("recording", res, err); err != nil {
 		return err
 	}

@@ -55,7 +55,9 @@ type DB struct {
 	raw    *sqlite.Database
 	read   *bun.DB
 	writer *writer
-	holder string // names this DB in reservations
+
+	channels *sql.Stmt // channelsOf
+	holder   string    // names this DB in reservations
 
 	flights flights
 
@@ -85,11 +87,19 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := migrate(ctx, raw); err != nil {
 		return nil, errors.Join(explain("bring schema up to date", path, err), raw.Close())
 	}
+	ready, err := prepare(ctx, raw.Write)
+	if err != nil {
+		return nil, errors.Join(explain("open", path, err), raw.Close())
+	}
+	channels, err := raw.Read.PrepareContext(ctx, channelsOf)
+	if err != nil {
+		return nil, errors.Join(explain("open", path, err), ready.close(), raw.Close())
+	}
 	db := &DB{
-		raw:    raw,
-		read:   bun.NewDB(raw.Read, raw.Dialect),
-		writer: newWriter(bun.NewDB(raw.Write, raw.Dialect), raw.Path),
-		holder: NewID(),
+		raw:      raw,
+		read:     bun.NewDB(raw.Read, raw.Dialect),
+		writer:   newWriter(bun.NewDB(raw.Write, raw.Dialect), raw.Path, ready),
+		channels: channels, holder: NewID(),
 	}
 	go db.writer.run()
 	return db, nil
@@ -119,7 +129,7 @@ func (db *DB) Path() string { return db.raw.Path }
 func (db *DB) Close() error {
 	db.closing.Do(func() {
 		db.writer.stop()
-		db.closeErr = db.raw.Close()
+		db.closeErr = errors.Join(db.writer.statements.close(), db.channels.Close(), db.raw.Close())
 	})
 	return db.closeErr
 }
@@ -170,6 +180,25 @@ func (db *DB) Queue(fn func(*Tx) error, done func(error)) {
 // Told returns a channel that is closed when this process next commits events.
 // Who takes the channel before looking at the events misses none.
 func (db *DB) Told() <-chan struct{} { return db.writer.nextTold() }
+
+// Row names a row that is written as a whole, again and again, by Replace. The zero
+// value is ready; each row has its own.
+type Row struct {
+	last *op // of those that wait to be run in the transaction; the writer's
+}
+
+// Replace is Queue for a function that writes all that there is to say of one row, so
+// that a later one of the same row says all that an earlier one says. Of those that
+// follow each other into a transaction only the last is run, and it may be run twice;
+// done of every one of them gets what became of it.
+func (db *DB) Replace(r *Row, fn func(*Tx) error, done func(error)) {
+	if done == nil {
+		done = func(error) {}
+	}
+	if !db.writer.add(&op{fn: fn, done: done, row: r}) {
+		done(explain("replace", db.raw.Path, ErrClosed))
+	}
+}
 
 // Stats counts what the writer did since Open.
 type Stats struct {

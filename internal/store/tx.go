@@ -25,6 +25,9 @@ type Tx struct {
 	db  bun.IDB
 
 	told bool // an event was written
+
+	prepared statements // of the writer; nil in a View
+	own      statements // those of them that this transaction has used
 }
 
 // insert writes one new row. What is taken already is voice.CodeConflict with

@@ -18,6 +18,10 @@ const (
 	// its turn to write. The values are ours: 256 small writes take some 20 ms.
 	maxBatch = 256
 	maxHold  = 50 * time.Millisecond
+	// pace is the least time from one transaction to the next when nobody waits for
+	// it, only rows that are written again and again: each costs an fsync, and of the
+	// states that gather meanwhile only the last is written.
+	pace = 10 * time.Millisecond
 )
 
 // The states of an op.
@@ -31,8 +35,13 @@ const (
 type op struct {
 	fn    func(*Tx) error
 	done  func(error)
+	row   *Row // that fn writes as a whole; nil = anything else
 	state atomic.Int32
 	err   error // what fn returned
+
+	// by is the next op of the same row, which is run in the place of this one;
+	// nil = this one is run.
+	by *op
 }
 
 func (o *op) begin() bool  { return o.state.CompareAndSwap(opWaiting, opRunning) }
@@ -49,6 +58,11 @@ type writer struct {
 	queue   []*op
 	closed  bool
 	arrived *sync.Cond // something was queued, or closed was set
+	// urgent has room for one token, sent by add and stop when the next transaction
+	// is waited for.
+	urgent chan struct{}
+
+	statements statements // run's
 
 	finished chan struct{} // closed by run when it returns
 
@@ -58,8 +72,8 @@ type writer struct {
 	functions, failed, transactions atomic.Uint64
 }
 
-func newWriter(db *bun.DB, path string) *writer {
-	w := &writer{db: db, path: path, finished: make(chan struct{}), told: make(chan struct{})}
+func newWriter(db *bun.DB, path string, s statements) *writer {
+	w := &writer{db: db, path: path, statements: s, urgent: make(chan struct{}, 1), finished: make(chan struct{}), told: make(chan struct{})}
 	w.arrived = sync.NewCond(&w.mu)
 	return w
 }
@@ -73,7 +87,17 @@ func (w *writer) add(o *op) bool {
 	}
 	w.queue = append(w.queue, o)
 	w.arrived.Signal()
+	if o.row == nil {
+		w.hurry()
+	}
 	return true
+}
+
+func (w *writer) hurry() {
+	select {
+	case w.urgent <- struct{}{}:
+	default:
+	}
 }
 
 // stop lets the writer finish its queue and waits for it.
@@ -81,6 +105,7 @@ func (w *writer) stop() {
 	w.mu.Lock()
 	w.closed = true
 	w.arrived.Signal()
+	w.hurry()
 	w.mu.Unlock()
 	<-w.finished
 }
@@ -98,11 +123,23 @@ func (w *writer) stats() Stats {
 // run writes until the writer is stopped and its queue is empty.
 func (w *writer) run() {
 	defer close(w.finished)
+	var last time.Time
+	wait := time.NewTimer(0)
+	defer wait.Stop()
 	for {
+		w.await()
+		if left := pace - time.Since(last); left > 0 {
+			wait.Reset(left)
+			select {
+			case <-wait.C:
+			case <-w.urgent:
+			}
+		}
 		queue := w.take()
 		if queue == nil {
 			return
 		}
+		last = time.Now()
 		for len(queue) > 0 {
 			n := w.transact(queue[:min(len(queue), maxBatch)])
 			queue = queue[n:]
@@ -110,18 +147,25 @@ func (w *writer) run() {
 	}
 }
 
-// take waits for ops and returns all of them, or nil when it is over.
+// await waits until there is something to do.
+func (w *writer) await() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.queue) == 0 && !w.closed {
+		w.arrived.Wait()
+	}
+}
+
+// take returns all ops, or nil when it is over.
 func (w *writer) take() []*op {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for len(w.queue) == 0 {
-		if w.closed {
-			return nil
-		}
-		w.arrived.Wait()
-	}
 	queue := w.queue
 	w.queue = nil
+	select {
+	case <-w.urgent: // it is in the queue
+	default:
+	}
 	return queue
 }
 
@@ -137,18 +181,8 @@ func (w *writer) transact(batch []*op) int {
 		w.report(waiting, fmt.Errorf("begin: %w", err))
 		return len(batch)
 	}
-	t := &Tx{ctx: ctx, db: tx}
-	started := time.Now()
-	var ran []*op
-	n := 0
-	for n < len(batch) && err == nil && time.Since(started) < maxHold {
-		o := batch[n]
-		n++
-		if o.begin() {
-			ran = append(ran, o)
-			err = w.apply(t, o, len(batch) > 1)
-		}
-	}
+	t := &Tx{ctx: ctx, db: tx, prepared: w.statements}
+	ran, n, err := w.applyAll(t, batch)
 	switch {
 	case err != nil, len(ran) == 0:
 		w.rollback(tx)
@@ -182,6 +216,88 @@ func (w *writer) nextTold() <-chan struct{} {
 	return w.told
 }
 
+// applyAll runs the ops of the batch until the transaction has taken long enough.
+// It returns those that were begun, and how many of the batch these are, with those
+// that were cancelled. An error means that the transaction is lost.
+func (w *writer) applyAll(t *Tx, batch []*op) (ran []*op, n int, err error) {
+	started := time.Now()
+	ran = make([]*op, 0, len(batch))
+	var rows []*op // that are next to each other
+	for n < len(batch) && err == nil && time.Since(started) < maxHold {
+		o := batch[n]
+		n++
+		if !o.begin() {
+			continue
+		}
+		ran = append(ran, o)
+		if o.row != nil {
+			if before := o.row.last; before != nil {
+				before.by = o
+			}
+			o.row.last = o
+			rows = append(rows, o)
+			continue
+		}
+		err = w.applyRows(t, rows, true)
+		rows = rows[:0]
+		if err == nil {
+			err = w.apply(t, o, len(batch) > 1)
+		}
+	}
+	if err == nil {
+		err = w.applyRows(t, rows, len(batch) > 1)
+	}
+	return ran, n, err
+}
+
+// applyRows runs ops that write rows, of each row the last, in one savepoint: they can
+// be run again. When one of them fails, each gets its own.
+func (w *writer) applyRows(t *Tx, ops []*op, shared bool) error {
+	var rows []*op
+	for _, o := range ops {
+		o.row.last = nil
+		if o.by == nil {
+			rows = append(rows, o)
+		}
+	}
+	if len(rows) > 1 {
+		if err := w.together(t, rows); err != nil || rows[0].err == nil {
+			return err
+		}
+	}
+	for _, o := range rows {
+		if err := w.apply(t, o, shared); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// together runs ops in one savepoint. When one fails nothing is done, and all of them
+// have its error. The error returned means that the transaction is lost.
+func (w *writer) together(t *Tx, ops []*op) error {
+	if _, err := t.exec(savepoint); err != nil {
+		return fmt.Errorf("savepoint: %w", err)
+	}
+	for _, o := range ops {
+		failed := call(t, o.fn)
+		if failed == nil {
+			continue
+		}
+		if _, err := t.exec(undo); err != nil {
+			return failed // as in apply
+		}
+		for _, o := range ops {
+			o.err = failed
+		}
+		break
+	}
+	if _, err := t.exec(release); err != nil {
+		return fmt.Errorf("release savepoint: %w", err)
+	}
+	return nil
+}
+
 // rollback undoes a transaction. When the database has given it up already
 // (disk full), or the connection is in an unknown state, the connection is
 // replaced.
@@ -202,7 +318,7 @@ func (w *writer) rollback(tx bun.Tx) {
 // means that the transaction is lost.
 func (w *writer) apply(t *Tx, o *op, shared bool) error {
 	if shared {
-		if _, err := t.db.ExecContext(t.ctx, "SAVEPOINT fn"); err != nil {
+		if _, err := t.exec(savepoint); err != nil {
 			return fmt.Errorf("savepoint: %w", err)
 		}
 	}
@@ -211,13 +327,13 @@ func (w *writer) apply(t *Tx, o *op, shared bool) error {
 		return nil
 	}
 	if o.err != nil {
-		if _, err := t.db.ExecContext(t.ctx, "ROLLBACK TO fn"); err != nil {
+		if _, err := t.exec(undo); err != nil {
 			// The savepoint is gone: the database gave up the transaction
 			// because of the op's error, which therefore is everybody's.
 			return o.err
 		}
 	}
-	if _, err := t.db.ExecContext(t.ctx, "RELEASE fn"); err != nil {
+	if _, err := t.exec(release); err != nil {
 		return fmt.Errorf("release savepoint: %w", err)
 	}
 	return nil
@@ -238,7 +354,11 @@ func call(t *Tx, fn func(*Tx) error) (err error) {
 // transaction.
 func (w *writer) report(batch []*op, whole error) {
 	for _, o := range batch {
-		err := o.err
+		last := o
+		for last.by != nil {
+			last = last.by
+		}
+		err := last.err
 		if err == nil {
 			err = whole
 		}

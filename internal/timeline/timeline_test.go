@@ -437,11 +437,47 @@ func TestWildPacketsNeverPanic(t *testing.T) {
 	})
 }
 
-func BenchmarkBothPasses(b *testing.B) {
-	packets := (&wire{jitter: 20 * time.Millisecond, loss: 0.01}).speak(50 * 600)
+func TestPlaceAllocatesNothing(t *testing.T) {
+	placer, next := placing600(t)
+	if got := testing.AllocsPerRun(1000, func() { placer.Place(next()) }); got != 0 {
+		t.Errorf("%v allocations a packet", got)
+	}
+}
+
+// placing600 returns a placer of a stream of ten minutes, and its packets.
+func placing600(t testing.TB) (*Placer, func() Packet) {
+	t.Helper()
+	m, _, got, _ := place((&wire{jitter: 20 * time.Millisecond, loss: 0.01}).speak(50 * 600))
+	if len(m.Streams) != 1 {
+		t.Fatalf("%d streams", len(m.Streams))
+	}
+	i := 0
+	return m.Placer(rate), func() Packet {
+		p := got[i%len(got)].Packet
+		i++
+		return p
+	}
+}
+
+// BenchmarkSurvey is a packet of the first pass, with its part of the fit at the
+// end.
+func BenchmarkSurvey(b *testing.B) {
+	_, next := placing600(b)
+	s := NewSurvey()
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if s.Add(next()); i%(50*590) == 50*590-1 {
+			s.Finish()
+			s = NewSurvey()
+		}
+	}
+}
+
+// BenchmarkPlace is a packet of the second pass.
+func BenchmarkPlace(b *testing.B) {
+	placer, next := placing600(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		place(packets)
+		placer.Place(next())
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(packets)), "ns/packet")
 }

@@ -218,6 +218,43 @@ func (f *failing) Write(p []byte) (int, error) {
 	return f.memory.Write(p)
 }
 
+// TestBuffered: with a buffer, or both sides at once, the file is the same.
+func TestBuffered(t *testing.T) {
+	const frames = BufferSize/4*2 + 123
+	inter, left, right := make([]int16, 2*frames), make([]int16, frames), make([]int16, frames)
+	for i := range frames {
+		left[i], right[i] = int16(3*i), int16(-7*i)
+		inter[2*i], inter[2*i+1] = left[i], right[i]
+	}
+	f := Format{SampleRate: 8000, Channels: 2}
+	want := write(t, f, frames, inter)
+	for _, buffer := range [][]byte{nil, make([]byte, 100), make([]byte, BufferSize)} {
+		var got memory
+		w, err := NewWriter(&got, f, frames)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Buffer(buffer)
+		for from := 0; from < frames; from += 4096 {
+			to := min(from+4096, frames)
+			if from%8192 == 0 {
+				err = w.Write(inter[2*from : 2*to])
+			} else {
+				err = w.WriteStereo(left[from:to], right[from:to])
+			}
+			if err != nil || w.Frames() != int64(to) {
+				t.Fatalf("%d frames: %v", w.Frames(), err)
+			}
+		}
+		if err := w.Close(); err != nil || !bytes.Equal(got.b, want) {
+			t.Errorf("with %d bytes of buffer the file is another: %v", len(buffer), err)
+		}
+		if err := w.WriteStereo(left, right[1:]); err == nil {
+			t.Error("half a frame was taken")
+		}
+	}
+}
+
 func TestAWriteErrorStays(t *testing.T) {
 	w, err := NewWriter(&failing{}, Format{SampleRate: 8000, Channels: 1}, Unknown)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 )
 
 // Format says what the samples of a file are. They are 16-bit PCM always.
@@ -32,6 +33,8 @@ const (
 	largeHeader = plainHeader + 36 // and a ds64 or JUNK chunk
 	ds64Size    = 28
 	maxRIFF     = math.MaxUint32
+	// BufferSize is how much audio is written at once, in bytes.
+	BufferSize = 64 << 10
 )
 
 // ErrLength means that another number of frames was written than was said.
@@ -43,9 +46,10 @@ var ErrLength = errors.New("wav: length of the audio is not what was announced")
 type Writer struct {
 	w      io.WriteSeeker
 	format Format
-	frames int64 // announced
-	bytes  int64 // of audio written
-	buf    []byte
+	frames int64  // announced
+	bytes  int64  // of audio taken
+	buf    []byte // of it that is not written yet
+	lazy   bool   // write when buf is full
 	err    error
 }
 
@@ -60,6 +64,15 @@ func NewWriter(w io.WriteSeeker, f Format, frames int64) (*Writer, error) {
 		return nil, fmt.Errorf("wav: write header: %w", err)
 	}
 	return wr, nil
+}
+
+// Buffer has the writer collect audio until there are BufferSize bytes, in memory
+// that was given until Close. Without it each Write goes to the file at once. It
+// is called before the first Write.
+func (w *Writer) Buffer(b []byte) {
+	if cap(b) >= BufferSize {
+		w.buf, w.lazy = b[:0], true
+	}
 }
 
 // Size is the size of the file with so many frames, whose number was known.
@@ -128,29 +141,86 @@ func (w *Writer) Write(pcm []int16) error {
 	if len(pcm)%w.format.Channels != 0 {
 		return fmt.Errorf("wav: %d samples are no whole frames of %d channels", len(pcm), w.format.Channels)
 	}
-	if cap(w.buf) < 2*len(pcm) {
-		w.buf = make([]byte, 2*len(pcm))
+	for len(pcm) > 0 {
+		b, err := w.room(min(2*len(pcm), BufferSize/2))
+		if err != nil {
+			return err
+		}
+		n := len(b) / 2
+		for i, v := range pcm[:n] {
+			binary.LittleEndian.PutUint16(b[2*i:], uint16(v))
+		}
+		pcm = pcm[n:]
 	}
-	b := w.buf[:2*len(pcm)]
-	for i, v := range pcm {
-		binary.LittleEndian.PutUint16(b[2*i:], uint16(v))
+	return w.taken()
+}
+
+// WriteStereo appends the samples of a file of two channels, as many left as
+// right.
+func (w *Writer) WriteStereo(left, right []int16) error {
+	if w.err != nil {
+		return w.err
 	}
-	n, err := w.w.Write(b)
+	if w.format.Channels != 2 || len(left) != len(right) {
+		return fmt.Errorf("wav: %d and %d samples are no frames of %d channels", len(left), len(right), w.format.Channels)
+	}
+	for len(left) > 0 {
+		b, err := w.room(min(4*len(left), BufferSize/2))
+		if err != nil {
+			return err
+		}
+		n := len(b) / 4
+		l, r := left[:n], right[:n]
+		for i := range l {
+			binary.LittleEndian.PutUint32(b[4*i:4*i+4], uint32(uint16(l[i]))|uint32(uint16(r[i]))<<16)
+		}
+		left, right = left[n:], right[n:]
+	}
+	return w.taken()
+}
+
+// taken ends a Write.
+func (w *Writer) taken() error {
+	if w.lazy {
+		return nil
+	}
+	return w.flush()
+}
+
+// room returns where the next n bytes of audio go.
+func (w *Writer) room(n int) ([]byte, error) {
+	if len(w.buf)+n > BufferSize {
+		if err := w.flush(); err != nil {
+			return nil, err
+		}
+	}
+	from := len(w.buf)
+	w.buf = slices.Grow(w.buf, n)
+	w.buf = w.buf[:from+n]
 	w.bytes += int64(n)
-	if err != nil {
+	return w.buf[from:], nil
+}
+
+// flush writes what is not written yet.
+func (w *Writer) flush() error {
+	if w.err != nil || len(w.buf) == 0 {
+		return w.err
+	}
+	_, err := w.w.Write(w.buf)
+	if w.buf = w.buf[:0]; err != nil {
 		w.err = fmt.Errorf("wav: write audio: %w", err)
 	}
 	return w.err
 }
 
-// Frames is how many samples per channel were written.
+// Frames is how many samples per channel were taken; Close writes the last of them.
 func (w *Writer) Frames() int64 { return w.bytes / int64(w.format.frameSize()) }
 
 // Close finishes the file; it does not close what is below. It fails with
 // ErrLength when a known length was not kept; the file is right all the same.
 func (w *Writer) Close() error {
-	if w.err != nil {
-		return w.err
+	if err := w.flush(); err != nil {
+		return err
 	}
 	frames := w.Frames()
 	if w.frames == frames {

@@ -24,6 +24,7 @@ func Run(t *testing.T, fresh func(t testing.TB) *blob.Bucket) {
 		"put":             testPut,
 		"put file":        testPutFile,
 		"replace":         testReplace,
+		"together":        testTogether,
 		"missing":         testMissing,
 		"keys":            testKeys,
 		"seek":            testSeek,
@@ -101,6 +102,40 @@ func testPut(t *testing.T, b *blob.Bucket) {
 			}
 		}
 		wantMissing(t, b, key)
+	}
+}
+
+// testTogether: what is put together is all there, also when the last of it fails.
+func testTogether(t *testing.T, b *blob.Bucket) {
+	path := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(path, []byte("file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := b.Together(func(b *blob.Bucket) error {
+		if info, err := b.PutFile(t.Context(), "a/b/x", path); err != nil || info.SHA256 != sumOf("file") {
+			t.Errorf("%+v, %v", info, err)
+		}
+		_, err := b.Put(t.Context(), "a/b/y", strings.NewReader("bytes"))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, b, "a/b/x") + " " + read(t, b, "a/b/y"); got != "file bytes" {
+		t.Errorf("%q", got)
+	}
+	broken := errors.New("broken")
+	err = b.Together(func(b *blob.Bucket) error {
+		if _, err := b.Put(t.Context(), "c/z", strings.NewReader("there")); err != nil {
+			t.Error(err)
+		}
+		return broken
+	})
+	if !errors.Is(err, broken) || read(t, b, "c/z") != "there" {
+		t.Errorf("error is %v", err)
+	}
+	if _, err := b.Put(t.Context(), "c/later", strings.NewReader("alone")); err != nil {
+		t.Error(err)
 	}
 }
 

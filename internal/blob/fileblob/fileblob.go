@@ -26,6 +26,9 @@ type Driver struct {
 	dir  string // absolute
 	root *os.Root
 	link func(oldname, newname string) error // os.Link; tests make it fail
+	// later are directories that are synced by the commit of a group; nil = each is
+	// synced at once.
+	later map[string]bool
 }
 
 const (
@@ -94,6 +97,21 @@ func (d *Driver) Close() error { return d.root.Close() }
 // changed, file systems mounted.
 func (d *Driver) Permanent(error) bool { return false }
 
+// Group implements blob.Grouper: a directory that several blobs go into is synced
+// once.
+func (d *Driver) Group() (blob.Driver, func() error) {
+	g := *d
+	g.later = map[string]bool{}
+	return &g, func() error {
+		var errs []error
+		for dir := range g.later {
+			errs = append(errs, d.sync(dir))
+		}
+		clear(g.later)
+		return errors.Join(errs...)
+	}
+}
+
 // Put writes a blob.
 func (d *Driver) Put(ctx context.Context, key string, r io.Reader) error {
 	temp := path.Join(incoming, rand.Text())
@@ -121,7 +139,7 @@ func (d *Driver) write(ctx context.Context, name string, r io.Reader) error {
 
 // PutFile takes a file over. It gets a second name in the folder first and
 // loses its own last, so that there is no instant at which a crash would leave
-// it without a name that somebody looks for.
+// it without a name that somebody looks for. After a crash it may have both.
 func (d *Driver) PutFile(ctx context.Context, key, file string) (moved bool, err error) {
 	temp := path.Join(incoming, rand.Text())
 	// Not a symbolic link: its target would stay behind, and be the blob.
@@ -152,10 +170,7 @@ func (d *Driver) takeOver(temp, key, file string) error {
 	if err != nil {
 		return errors.Join(err, d.remove(temp))
 	}
-	if err := os.Remove(file); err != nil {
-		return err
-	}
-	return syncPath(filepath.Dir(file))
+	return os.Remove(file)
 }
 
 // publish gives a file its key, durably.
@@ -251,6 +266,10 @@ func (d *Driver) remove(name string) error {
 
 // sync makes the names in a directory of the folder durable.
 func (d *Driver) sync(dir string) error {
+	if d.later != nil {
+		d.later[dir] = true
+		return nil
+	}
 	f, err := d.root.Open(dir)
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func Open(ctx context.Context, o Options) (*Database, error) {
 	}
 	// synchronous=FULL: in WAL mode a commit returns after the fsync of the log,
 	// so that what is committed survives a power cut. NORMAL would lose the tail.
-	d.Write, err = connect(path, append(pragmas, "synchronous(FULL)", "journal_size_limit(67108864)"), 1)
+	d.Write, err = connect(path, append(pragmas, "synchronous(FULL)", "journal_size_limit(67108864)", "temp_store(2)"), 1)
 	if err != nil {
 		return nil, err
 	}

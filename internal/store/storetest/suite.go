@@ -48,6 +48,7 @@ func Run(t *testing.T, fresh func(t testing.TB) Opener) {
 		"update cancelled":             testUpdateCancelled,
 		"queue order":                  testQueueOrder,
 		"queue failures":               testQueueFailures,
+		"replace":                      testReplace,
 		"close":                        testClose,
 		"view":                         testView,
 		"concurrent writers":           testConcurrentWriters,

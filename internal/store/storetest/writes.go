@@ -173,6 +173,69 @@ func testQueueFailures(t *testing.T, open Opener) {
 	}
 }
 
+// testReplace: of the states of a row only the last is written, unless somebody looks
+// in between; each is told what became of it, and a row that fails is the only one.
+func testReplace(t *testing.T, open Opener) {
+	db := opened(t, open)
+	release := blockWriter(t, db)
+	defer release()
+	const rows, states, bad = 7, 20, 3
+	var ran [rows]int
+	var told [rows][]error
+	lines := make([]store.Row, rows)
+	put := func(i, state int) {
+		db.Replace(&lines[i], func(tx *store.Tx) error {
+			ran[i]++
+			c := call(i)
+			c.HangupCause = state
+			if err := tx.PutCall(c); err != nil || i != bad {
+				return err
+			}
+			return errRefused
+		}, func(err error) { told[i] = append(told[i], err) })
+	}
+	for n := range rows * states {
+		put(n%rows, n/rows)
+	}
+	var looked error
+	db.Queue(func(tx *store.Tx) error { // what came before is there, in the transaction too
+		got, err := tx.Call(wsA, chA, call(1).ID)
+		wantEqual(t, got.HangupCause, states-1)
+		return err
+	}, func(err error) { looked = err })
+	put(1, states)
+	release()
+	update(t, db, func(*store.Tx) error { return nil })
+	if looked != nil {
+		t.Error(looked)
+	}
+	for i := range rows {
+		writes := 1
+		if i == 1 {
+			writes = 2
+		}
+		if ran[i] < writes || ran[i] > 2*writes {
+			t.Errorf("row %d was written %d times", i, ran[i])
+		}
+		if len(told[i]) != states+writes-1 {
+			t.Errorf("row %d: %d were told", i, len(told[i]))
+		}
+		for _, err := range told[i] {
+			if errors.Is(err, errRefused) != (i == bad) {
+				t.Errorf("row %d: %v", i, err)
+			}
+		}
+	}
+	if got, want := callIDs(t, db, voice.CallFilter{Workspace: wsA}), []int{6, 5, 4, 2, 1, 0}; !slices.Equal(got, want) {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+	view(t, db, func(tx *store.Tx) error {
+		got, err := tx.Call(wsA, chA, call(1).ID)
+		wantEqual(t, got.HangupCause, states)
+		return err
+	})
+}
+
 func testClose(t *testing.T, open Opener) {
 	db := opened(t, open)
 	release := blockWriter(t, db)

@@ -1,0 +1,301 @@
+package media
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Where the system has io_uring, the packets of linked sockets, which are nearly
+// all, take another way than epoll: a multishot receive per socket, buffers that
+// the kernel takes from a common heap, and one system call that sends what the last
+// turn relayed and fetches what came. Everything else stays with epoll, whose
+// descriptor the ring watches.
+
+// ringSeat is a linked socket that a ring receives from.
+type ringSeat struct {
+	port   *port
+	socket *epollSocket
+	turn   uint32 // how often the seat was taken: results of a former one are old
+}
+
+// What a key of the ring stands for is in its upper bits.
+const (
+	keyReceive = iota // seat, and its turn
+	keySend           // seat, and where the datagram lies
+	keyBell           // epoll has something
+
+	keyShift  = 60
+	seatBits  = 20
+	seatMask  = 1<<seatBits - 1
+	placeBits = 22 // of the ring's memory
+	sizeShift = seatBits + placeBits
+	sizeMask  = 1<<12 - 1
+)
+
+const bellKey = uint64(keyBell) << keyShift
+
+func receiveKey(seat int32, turn uint32) uint64 { return uint64(seat) | uint64(turn)<<seatBits }
+
+func sendKey(seat int32, at, size int) uint64 {
+	return uint64(keySend)<<keyShift | uint64(seat) | uint64(at)<<seatBits | uint64(size)<<sizeShift
+}
+
+// ringSeats is how many sockets a ring may know: not more than the process may open.
+func ringSeats() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return mostSeats
+	}
+	return int(min(limit.Cur, mostSeats))
+}
+
+// waitRing is wait where there is a ring.
+func (p *epollPoller) waitRing(timeout time.Duration, to sink) error {
+	r := p.ring
+	if err := r.enable(); err != nil {
+		return err
+	}
+	if !p.watching {
+		p.watching = r.watch(p.fd, bellKey)
+	}
+	raw := p.busy
+	if raw && (timeout < 0 || timeout > longestRaw) {
+		timeout = longestRaw
+	}
+	if err := r.enter(timeout, raw); err != nil {
+		return err
+	}
+	p.busy = false
+	// Only what is there now: what is asked for meanwhile may have results at once.
+	for range r.ready() {
+		c, ok := r.take()
+		if !ok {
+			break
+		}
+		switch c.userData >> keyShift {
+		case keyReceive:
+			p.received(&c, to)
+		case keySend:
+			p.unsent(&c)
+		case keyBell:
+			p.watching = false
+		}
+	}
+	r.recycle()
+	p.feed()
+	if p.watching {
+		return nil
+	}
+	return p.serve(0, to)
+}
+
+// received takes one datagram of a linked socket.
+func (p *epollPoller) received(c *result, to sink) {
+	slot := int32(c.userData & seatMask)
+	s := &p.seats[slot]
+	var data []byte
+	if c.flags&cqeBuffer != 0 {
+		data = p.ring.bytes(c) // counted as used, whatever it is
+	}
+	if s.port == nil || receiveKey(slot, s.turn) != c.userData {
+		return // of a leg that is gone
+	}
+	if c.flags&cqeMore == 0 {
+		p.rearm(slot, s, c.res)
+	}
+	if c.res <= 0 || data == nil {
+		return
+	}
+	p.busy = true
+	at, socket := s.port, s.socket
+	dropped := p.piled(slot, &socket.link)
+	p.single[0] = datagram{from: socket.link.peer, data: data, truncated: c.res > datagramSize}
+	to(at, p.single[:], dropped)
+}
+
+// piled says how many datagrams the full buffer of a socket lost, when it looks as
+// if it had been full: only then it is worth a question to the kernel.
+func (p *epollPoller) piled(slot int32, l *link) uint32 {
+	const full = 16 // datagrams of one socket in a row
+	if p.lastSeat == slot {
+		p.streak++
+	} else {
+		p.lastSeat, p.streak = slot, 0
+	}
+	if p.streak >= full {
+		l.pile = pileFor
+	}
+	if l.pile == 0 {
+		return 0
+	}
+	l.pile--
+	total, err := drops(l.fd)
+	if err != nil {
+		return 0
+	}
+	dropped := total - l.overflow
+	l.overflow = total
+	return dropped
+}
+
+// drops is how many datagrams a socket's full buffer lost.
+func drops(fd int) (uint32, error) {
+	const skMeminfoDrops = 8
+	var info [skMeminfoDrops + 1]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return 0, os.NewSyscallError("getsockopt SO_MEMINFO", errno)
+	}
+	return info[skMeminfoDrops], nil
+}
+
+// rearm asks again for the datagrams of a socket, after the kernel stopped: no
+// buffer was left, an empty datagram came, or one that was sent was refused
+// (RFC 1122 §4.1.3.3). A socket that it does not receive from goes back to epoll.
+func (p *epollPoller) rearm(slot int32, s *ringSeat, res int32) {
+	switch res {
+	case -int32(unix.ECANCELED):
+		return
+	case -int32(unix.ENOBUFS): // not before there are buffers again
+		p.starved = append(p.starved, receiveKey(slot, s.turn))
+		return
+	}
+	known := res >= 0
+	for _, errno := range [...]unix.Errno{unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EPROTO, unix.EMSGSIZE, unix.EACCES} {
+		known = known || res == -int32(errno)
+	}
+	if known && p.ring.receive(slot, receiveKey(slot, s.turn)) {
+		return
+	}
+	at, socket := s.port, s.socket
+	p.leaveSeat(socket)
+	// It works for every socket that epoll had before; if not, the leg hears
+	// nothing, which its owner notices.
+	socket.link.slot, _ = p.watch(socket.link.fd, seat{port: at, socket: socket, linked: true})
+}
+
+// feed asks again for the datagrams of the sockets that there was no buffer for.
+func (p *epollPoller) feed() {
+	for _, key := range p.starved {
+		slot := int32(key & seatMask)
+		if s := &p.seats[slot]; s.port != nil && receiveKey(slot, s.turn) == key && !p.ring.receive(slot, key) {
+			p.rearm(slot, s, -int32(unix.EBUSY)) // to epoll
+		}
+	}
+	p.starved = p.starved[:0]
+}
+
+// unsent deals with a datagram that was not sent. One whose error was that of an
+// earlier one is sent again: it is still where it was.
+func (p *epollPoller) unsent(c *result) {
+	slot := int32(c.userData & seatMask)
+	s := &p.seats[slot]
+	if c.res >= 0 || s.port == nil {
+		return
+	}
+	if c.res == -int32(unix.ECONNREFUSED) {
+		at, size := int(c.userData>>seatBits)&(1<<placeBits-1), int(c.userData>>sizeShift)&sizeMask
+		p.sendNow(s.socket.link.fd, p.ring.at(at, size), 0, 0)
+		return
+	}
+	p.refused++
+}
+
+// takeSeat lets the ring receive from a linked socket; false when it cannot.
+func (p *epollPoller) takeSeat(s *epollSocket, at *port) bool {
+	if p.ring == nil || p.ring.enable() != nil {
+		return false
+	}
+	slot := int32(len(p.seats))
+	if n := len(p.freeSeats); n > 0 {
+		slot = p.freeSeats[n-1]
+		p.freeSeats = p.freeSeats[:n-1]
+	} else if len(p.seats) == p.mostSeats {
+		return false
+	} else {
+		p.seats = append(p.seats, ringSeat{})
+	}
+	r := &p.seats[slot]
+	r.turn++
+	if p.ring.setFile(slot, int32(s.link.fd)) != nil || !p.ring.receive(slot, receiveKey(slot, r.turn)) {
+		p.freeSeats = append(p.freeSeats, slot)
+		return false
+	}
+	r.port, r.socket = at, s
+	s.link.seat = slot
+	return true
+}
+
+// leaveSeat ends that. What came already and was not delivered is kept with the
+// socket, see pay.
+func (p *epollPoller) leaveSeat(s *epollSocket) {
+	slot := s.link.seat
+	if slot < 0 {
+		return
+	}
+	r := &p.seats[slot]
+	key := receiveKey(slot, r.turn)
+	p.ring.submit() // what is to be sent by this socket
+	if err := p.ring.cancel(key); err != nil {
+		p.refused++ // it ends with the file, and its results are old then
+	}
+	p.ring.waiting(func(c *result) {
+		if c.userData == key && c.flags&cqeBuffer != 0 && c.res > 0 {
+			s.link.backlog = append(s.link.backlog, late{
+				from: s.link.peer, data: slices.Clone(p.ring.peek(c)), truncated: c.res > datagramSize,
+			})
+		}
+	})
+	_ = p.ring.setFile(slot, -1) // it fails only for a place that is empty
+	r.port, r.socket = nil, nil
+	p.freeSeats = append(p.freeSeats, slot)
+	s.link.seat = -1
+}
+
+// late is a datagram that was received on one poller and is delivered on another.
+type late struct {
+	from      netip.AddrPort
+	data      []byte
+	truncated bool
+}
+
+// pay delivers what the sockets that were attached brought with them.
+func (p *epollPoller) pay(to sink) {
+	for i := range p.owed {
+		at := p.owed[i]
+		p.owed[i] = seat{}
+		if at.socket != nil {
+			p.payOne(at.socket, at.port, to)
+		}
+	}
+	p.owed = p.owed[:0]
+}
+
+func (p *epollPoller) payOne(s *epollSocket, at *port, to sink) {
+	list := s.link.backlog
+	s.link.backlog = nil
+	for i := range list {
+		p.single[0] = datagram{from: list[i].from, data: list[i].data, truncated: list[i].truncated}
+		to(at, p.single[:], 0)
+	}
+}
+
+// withoutRing says why there is no ring although one was wanted.
+func (p *epollPoller) withoutRing() error { return p.ringless }
+
+// errNoRing says why a poller works without io_uring.
+func errNoRing(err error) error {
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("the system has no io_uring for us (Linux 6.1 or later, and allowed): %w", err)
+	}
+	return err
+}

@@ -1,0 +1,81 @@
+package recorder
+
+import (
+	"fmt"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"tapedeck/internal/voice"
+)
+
+// crowd starts more captures than are fsynced one by one, and waits until each of
+// their journals is safe.
+func crowd(g *rig, n int) []*Capture {
+	g.t.Helper()
+	all := make([]*Capture, n)
+	for i := range all {
+		all[i] = g.start(voice.RecordingID(fmt.Sprintf("0190e2f4-0000-7000-8000-%012d", i)))
+	}
+	for range all {
+		g.expect(Opened)
+	}
+	return all
+}
+
+// speak lets everybody say something until the condition holds.
+func speak(g *rig, tracks []*Track, until func() bool) {
+	for n := 1; !until(); n++ {
+		for _, t := range tracks {
+			t.Take(g.packet(n))
+		}
+		g.pass(20 * time.Millisecond)
+		runtime.Gosched()
+	}
+}
+
+func TestManyJournalsAreMadeSafeByOneCall(t *testing.T) {
+	head(t)
+	g := newRig(t, nil)
+	var tracks []*Track
+	all := crowd(g, 3*togetherFrom)
+	for _, c := range all {
+		tracks = append(tracks, c.Track(TrackSpec{Call: "c1"}))
+		c.Begin(g.now(), time.Unix(1, 0))
+	}
+	before := g.files.together.Load()
+	speak(g, tracks, func() bool { return g.files.together.Load() > before+2 })
+	for _, c := range all {
+		if _, err := c.Stop(voice.EndStopped); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range all {
+		g.expect(Closed)
+	}
+}
+
+// Where the system cannot make all safe at once, or says that something was not
+// written, each journal is asked for itself: none pays for another.
+func TestWithoutOneCallEachJournalIsMadeSafeAlone(t *testing.T) {
+	head(t)
+	g := newRig(t, nil)
+	fail(&g.files.all, syscall.EIO)
+	var tracks []*Track
+	all := crowd(g, 3*togetherFrom)
+	for _, c := range all {
+		tracks = append(tracks, c.Track(TrackSpec{Call: "c1"}))
+		c.Begin(g.now(), time.Unix(1, 0))
+	}
+	before := g.files.syncs.Load()
+	speak(g, tracks, func() bool { return g.files.syncs.Load() > before+3*togetherFrom })
+	for _, c := range all {
+		if _, err := c.Stop(voice.EndStopped); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range all {
+		g.expect(Closed)
+	}
+}
