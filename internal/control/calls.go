@@ -33,6 +33,9 @@ func (s *Service) CreateCall(ctx context.Context, who voice.Principal, t Target,
 	if len(faults) > 0 {
 		return voice.Call{}, voice.Invalid(faults)
 	}
+	if err := s.sessions.Able(in.Order.Flow, "callFlow"); err != nil {
+		return voice.Call{}, err
+	}
 	c, err := s.channel(ctx, t)
 	if err != nil {
 		return voice.Call{}, err
@@ -141,11 +144,16 @@ func (s *Service) UpdateCall(ctx context.Context, who voice.Principal, t Target,
 		faults["callFlow"] = append(faults["callFlow"], "cannot be given with status completed")
 	}
 	if in.Flow != nil {
-		unfilledFlow(faults, "callFlow", *in.Flow)
+		flowFaults(faults, *in.Flow, voice.InboundKinds())
 		s.notifiedFlow(faults, *in.Flow)
 	}
 	if len(faults) > 0 {
 		return voice.Call{}, voice.Invalid(faults)
+	}
+	if in.Flow != nil {
+		if err := s.sessions.Able(*in.Flow, "callFlow"); err != nil {
+			return voice.Call{}, err
+		}
 	}
 	before, live, err := s.find(ctx, t)
 	switch {
@@ -276,9 +284,36 @@ func unfilled(faults map[string][]string, member, value string) {
 
 func unfilledFlow(faults map[string][]string, member string, flow []voice.FlowCommand) {
 	for i, step := range flow {
-		if b, ok := step.Command.(*voice.Bridge); ok {
-			unfilled(faults, fmt.Sprintf("%s.%d.options.to", member, i), b.To)
-			unfilled(faults, fmt.Sprintf("%s.%d.options.from", member, i), b.From)
+		unfilledCommand(faults, fmt.Sprintf("%s.%d.options.", member, i), step.Command)
+	}
+}
+
+func unfilledCommand(faults map[string][]string, at string, c voice.Command) {
+	switch c := c.(type) {
+	case *voice.Bridge:
+		unfilled(faults, at+"to", c.To)
+		unfilled(faults, at+"from", c.From)
+		unfilledFlow(faults, at+"callFlow", c.Flow)
+	case *voice.Playback:
+		for i, name := range c.Media {
+			unfilled(faults, fmt.Sprintf("%smedia.%d", at, i), name)
+		}
+	case *voice.Say:
+		unfilled(faults, at+"text", c.Text)
+	case *voice.Gather:
+		if c.Playback != nil {
+			unfilledCommand(faults, at+"playback.", c.Playback)
+		}
+		if c.Say != nil {
+			unfilledCommand(faults, at+"say.", c.Say)
 		}
 	}
+}
+
+// flowFaults adds what is wrong with a flow that is given to a call.
+func flowFaults(faults map[string][]string, flow []voice.FlowCommand, kinds []voice.CommandKind) {
+	for member, what := range voice.FlowFaults(flow, "callFlow", kinds) {
+		faults[member] = append(faults[member], what...)
+	}
+	unfilledFlow(faults, "callFlow", flow)
 }

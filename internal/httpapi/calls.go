@@ -160,6 +160,7 @@ func callAt(c *voice.Call, now time.Time) openapi.Call {
 		tags := append([]string{}, c.Tags...)
 		out.Tags = &tags
 	}
+	out.Commands = commands(c.Commands)
 	if c.FlowID != "" {
 		out.CallFlow = &openapi.CallFlow{ID: string(c.FlowID), Commands: []openapi.CallCommandResponse{}}
 		for i := range c.Commands {

@@ -32,6 +32,45 @@ func (v *verbs) HangupCall(ctx context.Context, in openapi.HangupCallRequestObje
 	return openapi.HangupCall202JSONResponse{CommandAcceptedJSONResponse: openapi.CommandAcceptedJSONResponse(command(&result))}, nil
 }
 
+func (v *verbs) PlaybackCall(ctx context.Context, in openapi.PlaybackCallRequestObject) (openapi.PlaybackCallResponseObject, error) {
+	c, err := recast[voice.Playback](in.Body)
+	if err != nil {
+		return nil, err
+	}
+	q := of(ctx)
+	result, err := v.control.Playback(ctx, q.who, ofCall(in.WorkspaceID, in.ChannelID, in.CallID), c, q.once)
+	if err != nil {
+		return nil, err
+	}
+	return openapi.PlaybackCall202JSONResponse{CommandAcceptedJSONResponse: openapi.CommandAcceptedJSONResponse(command(&result))}, nil
+}
+
+func (v *verbs) SayCall(ctx context.Context, in openapi.SayCallRequestObject) (openapi.SayCallResponseObject, error) {
+	c, err := recast[voice.Say](in.Body)
+	if err != nil {
+		return nil, err
+	}
+	q := of(ctx)
+	result, err := v.control.Say(ctx, q.who, ofCall(in.WorkspaceID, in.ChannelID, in.CallID), c, q.once)
+	if err != nil {
+		return nil, err
+	}
+	return openapi.SayCall202JSONResponse{CommandAcceptedJSONResponse: openapi.CommandAcceptedJSONResponse(command(&result))}, nil
+}
+
+func (v *verbs) GatherCall(ctx context.Context, in openapi.GatherCallRequestObject) (openapi.GatherCallResponseObject, error) {
+	c, err := recast[voice.Gather](in.Body)
+	if err != nil {
+		return nil, err
+	}
+	q := of(ctx)
+	result, err := v.control.Gather(ctx, q.who, ofCall(in.WorkspaceID, in.ChannelID, in.CallID), c, q.once)
+	if err != nil {
+		return nil, err
+	}
+	return openapi.GatherCall202JSONResponse{CommandAcceptedJSONResponse: openapi.CommandAcceptedJSONResponse(command(&result))}, nil
+}
+
 func (v *verbs) BridgeCall(ctx context.Context, in openapi.BridgeCallRequestObject) (openapi.BridgeCallResponseObject, error) {
 	bridge, err := recast[voice.Bridge](in.Body)
 	if err != nil {
@@ -65,12 +104,34 @@ func command(c *voice.CommandResult) openapi.CallCommandResponse {
 	out := openapi.CallCommandResponse{
 		ID: &id, CallID: &callID, CallFlowID: some(string(c.Flow)), Status: &status, Command: &kind,
 	}
-	if len(c.Conditions) > 0 {
-		conditions := list(c.Conditions, func(c *voice.Condition) openapi.CallFlowCommandCondition {
-			variable, operator, value := openapi.CallFlowCommandConditionVariable(c.Variable), openapi.CallFlowCommandConditionOperator(c.Operator), c.Value
-			return openapi.CallFlowCommandCondition{Variable: &variable, Operator: &operator, Value: &value}
-		})
-		out.Conditions = &conditions
-	}
+	out.Conditions = conditions(c.Conditions)
 	return out
+}
+
+func conditions(in []voice.Condition) *[]openapi.CallFlowCommandCondition {
+	if len(in) == 0 {
+		return nil
+	}
+	out := list(in, func(c *voice.Condition) openapi.CallFlowCommandCondition {
+		variable, operator, value := openapi.CallFlowCommandConditionVariable(c.Variable), openapi.CallFlowCommandConditionOperator(c.Operator), c.Value
+		return openapi.CallFlowCommandCondition{Variable: &variable, Operator: &operator, Value: &value}
+	})
+	return &out
+}
+
+// commands are the commands of a call with what became of them.
+func commands(in []voice.CommandResult) *[]openapi.CallCommand {
+	if len(in) == 0 {
+		return nil
+	}
+	out := list(in, func(c *voice.CommandResult) openapi.CallCommand {
+		return openapi.CallCommand{
+			ID: string(c.ID), CallID: string(c.Call), CallFlowID: some(string(c.Flow)),
+			Command: openapi.CallCommandCommand(c.Kind), Status: openapi.CallCommandStatus(c.Status),
+			Reason: some(c.Reason), Keys: c.Keys, Speech: c.Speech,
+			RecordingID: some(string(c.Recording)), BridgedCallID: some(string(c.Bridged)),
+			Conditions: conditions(c.Conditions), StartedAt: at(c.StartedAt), EndedAt: at(c.EndedAt),
+		}
+	})
+	return &out
 }

@@ -128,6 +128,75 @@ func (e AudioFormat) Valid() bool {
 	}
 }
 
+// Defines values for CallCommandCommand.
+const (
+	CallCommandCommandAnswer     CallCommandCommand = "answer"
+	CallCommandCommandBridge     CallCommandCommand = "bridge"
+	CallCommandCommandGather     CallCommandCommand = "gather"
+	CallCommandCommandHangup     CallCommandCommand = "hangup"
+	CallCommandCommandPause      CallCommandCommand = "pause"
+	CallCommandCommandPlayback   CallCommandCommand = "playback"
+	CallCommandCommandRecord     CallCommandCommand = "record"
+	CallCommandCommandRecordCall CallCommandCommand = "record-call"
+	CallCommandCommandRinging    CallCommandCommand = "ringing"
+	CallCommandCommandSay        CallCommandCommand = "say"
+)
+
+// Valid indicates whether the value is a known member of the CallCommandCommand enum.
+func (e CallCommandCommand) Valid() bool {
+	switch e {
+	case CallCommandCommandAnswer:
+		return true
+	case CallCommandCommandBridge:
+		return true
+	case CallCommandCommandGather:
+		return true
+	case CallCommandCommandHangup:
+		return true
+	case CallCommandCommandPause:
+		return true
+	case CallCommandCommandPlayback:
+		return true
+	case CallCommandCommandRecord:
+		return true
+	case CallCommandCommandRecordCall:
+		return true
+	case CallCommandCommandRinging:
+		return true
+	case CallCommandCommandSay:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CallCommandStatus.
+const (
+	CallCommandStatusAccepted  CallCommandStatus = "accepted"
+	CallCommandStatusCompleted CallCommandStatus = "completed"
+	CallCommandStatusFailed    CallCommandStatus = "failed"
+	CallCommandStatusOngoing   CallCommandStatus = "ongoing"
+	CallCommandStatusSkipped   CallCommandStatus = "skipped"
+)
+
+// Valid indicates whether the value is a known member of the CallCommandStatus enum.
+func (e CallCommandStatus) Valid() bool {
+	switch e {
+	case CallCommandStatusAccepted:
+		return true
+	case CallCommandStatusCompleted:
+		return true
+	case CallCommandStatusFailed:
+		return true
+	case CallCommandStatusOngoing:
+		return true
+	case CallCommandStatusSkipped:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CallFlowCommandConditionOperator.
 const (
 	Contains   CallFlowCommandConditionOperator = "contains"
@@ -157,16 +226,16 @@ func (e CallFlowCommandConditionOperator) Valid() bool {
 
 // Defines values for CallFlowCommandConditionVariable.
 const (
-	Keys   CallFlowCommandConditionVariable = "keys"
-	Speech CallFlowCommandConditionVariable = "speech"
+	CallFlowCommandConditionVariableKeys   CallFlowCommandConditionVariable = "keys"
+	CallFlowCommandConditionVariableSpeech CallFlowCommandConditionVariable = "speech"
 )
 
 // Valid indicates whether the value is a known member of the CallFlowCommandConditionVariable enum.
 func (e CallFlowCommandConditionVariable) Valid() bool {
 	switch e {
-	case Keys:
+	case CallFlowCommandConditionVariableKeys:
 		return true
-	case Speech:
+	case CallFlowCommandConditionVariableSpeech:
 		return true
 	default:
 		return false
@@ -412,13 +481,13 @@ func (e EventType) Valid() bool {
 
 // Defines values for FlowAnswerCommand.
 const (
-	Answer FlowAnswerCommand = "answer"
+	FlowAnswerCommandAnswer FlowAnswerCommand = "answer"
 )
 
 // Valid indicates whether the value is a known member of the FlowAnswerCommand enum.
 func (e FlowAnswerCommand) Valid() bool {
 	switch e {
-	case Answer:
+	case FlowAnswerCommandAnswer:
 		return true
 	default:
 		return false
@@ -427,13 +496,28 @@ func (e FlowAnswerCommand) Valid() bool {
 
 // Defines values for FlowBridgeCommand.
 const (
-	Bridge FlowBridgeCommand = "bridge"
+	FlowBridgeCommandBridge FlowBridgeCommand = "bridge"
 )
 
 // Valid indicates whether the value is a known member of the FlowBridgeCommand enum.
 func (e FlowBridgeCommand) Valid() bool {
 	switch e {
-	case Bridge:
+	case FlowBridgeCommandBridge:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FlowGatherCommand.
+const (
+	FlowGatherCommandGather FlowGatherCommand = "gather"
+)
+
+// Valid indicates whether the value is a known member of the FlowGatherCommand enum.
+func (e FlowGatherCommand) Valid() bool {
+	switch e {
+	case FlowGatherCommandGather:
 		return true
 	default:
 		return false
@@ -442,13 +526,13 @@ func (e FlowBridgeCommand) Valid() bool {
 
 // Defines values for FlowHangupCommand.
 const (
-	Hangup FlowHangupCommand = "hangup"
+	FlowHangupCommandHangup FlowHangupCommand = "hangup"
 )
 
 // Valid indicates whether the value is a known member of the FlowHangupCommand enum.
 func (e FlowHangupCommand) Valid() bool {
 	switch e {
-	case Hangup:
+	case FlowHangupCommandHangup:
 		return true
 	default:
 		return false
@@ -457,13 +541,28 @@ func (e FlowHangupCommand) Valid() bool {
 
 // Defines values for FlowPauseCommand.
 const (
-	Pause FlowPauseCommand = "pause"
+	FlowPauseCommandPause FlowPauseCommand = "pause"
 )
 
 // Valid indicates whether the value is a known member of the FlowPauseCommand enum.
 func (e FlowPauseCommand) Valid() bool {
 	switch e {
-	case Pause:
+	case FlowPauseCommandPause:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FlowPlaybackCommand.
+const (
+	FlowPlaybackCommandPlayback FlowPlaybackCommand = "playback"
+)
+
+// Valid indicates whether the value is a known member of the FlowPlaybackCommand enum.
+func (e FlowPlaybackCommand) Valid() bool {
+	switch e {
+	case FlowPlaybackCommandPlayback:
 		return true
 	default:
 		return false
@@ -485,6 +584,21 @@ func (e FlowRingingCommand) Valid() bool {
 	}
 }
 
+// Defines values for FlowSayCommand.
+const (
+	FlowSayCommandSay FlowSayCommand = "say"
+)
+
+// Valid indicates whether the value is a known member of the FlowSayCommand enum.
+func (e FlowSayCommand) Valid() bool {
+	switch e {
+	case FlowSayCommandSay:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FlowStart.
 const (
 	FromAnswer  FlowStart = "from-answer"
@@ -497,6 +611,72 @@ func (e FlowStart) Valid() bool {
 	case FromAnswer:
 		return true
 	case FromRinging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GatherInput.
+const (
+	GatherInputDtmf       GatherInput = "dtmf"
+	GatherInputDtmfSpeech GatherInput = "dtmf speech"
+	GatherInputSpeech     GatherInput = "speech"
+)
+
+// Valid indicates whether the value is a known member of the GatherInput enum.
+func (e GatherInput) Valid() bool {
+	switch e {
+	case GatherInputDtmf:
+		return true
+	case GatherInputDtmfSpeech:
+		return true
+	case GatherInputSpeech:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GatherLocale.
+const (
+	GatherLocaleDeDE GatherLocale = "de-DE"
+	GatherLocaleEnAU GatherLocale = "en-AU"
+	GatherLocaleEnGB GatherLocale = "en-GB"
+	GatherLocaleEnUS GatherLocale = "en-US"
+	GatherLocaleEsUS GatherLocale = "es-US"
+	GatherLocaleItIT GatherLocale = "it-IT"
+	GatherLocaleJaJP GatherLocale = "ja-JP"
+	GatherLocaleKoKR GatherLocale = "ko-KR"
+	GatherLocalePtBR GatherLocale = "pt-BR"
+	GatherLocaleThTH GatherLocale = "th-TH"
+	GatherLocaleZhCN GatherLocale = "zh-CN"
+)
+
+// Valid indicates whether the value is a known member of the GatherLocale enum.
+func (e GatherLocale) Valid() bool {
+	switch e {
+	case GatherLocaleDeDE:
+		return true
+	case GatherLocaleEnAU:
+		return true
+	case GatherLocaleEnGB:
+		return true
+	case GatherLocaleEnUS:
+		return true
+	case GatherLocaleEsUS:
+		return true
+	case GatherLocaleItIT:
+		return true
+	case GatherLocaleJaJP:
+		return true
+	case GatherLocaleKoKR:
+		return true
+	case GatherLocalePtBR:
+		return true
+	case GatherLocaleThTH:
+		return true
+	case GatherLocaleZhCN:
 		return true
 	default:
 		return false
@@ -545,6 +725,54 @@ func (e HangupSource) Valid() bool {
 	case HangupSourceNone:
 		return true
 	case HangupSourceTimeout:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Key.
+const (
+	Asterisk Key = "*"
+	Hash     Key = "#"
+	N0       Key = "0"
+	N1       Key = "1"
+	N2       Key = "2"
+	N3       Key = "3"
+	N4       Key = "4"
+	N5       Key = "5"
+	N6       Key = "6"
+	N7       Key = "7"
+	N8       Key = "8"
+	N9       Key = "9"
+)
+
+// Valid indicates whether the value is a known member of the Key enum.
+func (e Key) Valid() bool {
+	switch e {
+	case Asterisk:
+		return true
+	case Hash:
+		return true
+	case N0:
+		return true
+	case N1:
+		return true
+	case N2:
+		return true
+	case N3:
+		return true
+	case N4:
+		return true
+	case N5:
+		return true
+	case N6:
+		return true
+	case N7:
+		return true
+	case N8:
+		return true
+	case N9:
 		return true
 	default:
 		return false
@@ -848,6 +1076,201 @@ func (e RingTone) Valid() bool {
 	case Uk:
 		return true
 	case Us:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SayLocale.
+const (
+	SayLocaleArAE    SayLocale = "ar-AE"
+	SayLocaleArb     SayLocale = "arb"
+	SayLocaleBgBG    SayLocale = "bg-BG"
+	SayLocaleBnIN    SayLocale = "bn-IN"
+	SayLocaleCaES    SayLocale = "ca-ES"
+	SayLocaleCmnCN   SayLocale = "cmn-CN"
+	SayLocaleCsCZ    SayLocale = "cs-CZ"
+	SayLocaleCyGB    SayLocale = "cy-GB"
+	SayLocaleDaDK    SayLocale = "da-DK"
+	SayLocaleDeAT    SayLocale = "de-AT"
+	SayLocaleDeCH    SayLocale = "de-CH"
+	SayLocaleDeDE    SayLocale = "de-DE"
+	SayLocaleElGR    SayLocale = "el-GR"
+	SayLocaleEnAU    SayLocale = "en-AU"
+	SayLocaleEnGB    SayLocale = "en-GB"
+	SayLocaleEnGBWLS SayLocale = "en-GB-WLS"
+	SayLocaleEnIN    SayLocale = "en-IN"
+	SayLocaleEnNZ    SayLocale = "en-NZ"
+	SayLocaleEnUS    SayLocale = "en-US"
+	SayLocaleEnZA    SayLocale = "en-ZA"
+	SayLocaleEsES    SayLocale = "es-ES"
+	SayLocaleEsMX    SayLocale = "es-MX"
+	SayLocaleEsUS    SayLocale = "es-US"
+	SayLocaleEuES    SayLocale = "eu-ES"
+	SayLocaleFiFI    SayLocale = "fi-FI"
+	SayLocaleFilPH   SayLocale = "fil-PH"
+	SayLocaleFrBE    SayLocale = "fr-BE"
+	SayLocaleFrCA    SayLocale = "fr-CA"
+	SayLocaleFrFR    SayLocale = "fr-FR"
+	SayLocaleGlES    SayLocale = "gl-ES"
+	SayLocaleGuIN    SayLocale = "gu-IN"
+	SayLocaleHeIL    SayLocale = "he-IL"
+	SayLocaleHiIN    SayLocale = "hi-IN"
+	SayLocaleHuHU    SayLocale = "hu-HU"
+	SayLocaleIDID    SayLocale = "id-ID"
+	SayLocaleIsIS    SayLocale = "is-IS"
+	SayLocaleItIT    SayLocale = "it-IT"
+	SayLocaleJaJP    SayLocale = "ja-JP"
+	SayLocaleKoKR    SayLocale = "ko-KR"
+	SayLocaleLtLT    SayLocale = "lt-LT"
+	SayLocaleLvLV    SayLocale = "lv-LV"
+	SayLocaleMsMY    SayLocale = "ms-MY"
+	SayLocaleNbNO    SayLocale = "nb-NO"
+	SayLocaleNlBE    SayLocale = "nl-BE"
+	SayLocaleNlNL    SayLocale = "nl-NL"
+	SayLocalePaIN    SayLocale = "pa-IN"
+	SayLocalePlPL    SayLocale = "pl-PL"
+	SayLocalePtBR    SayLocale = "pt-BR"
+	SayLocalePtPT    SayLocale = "pt-PT"
+	SayLocaleRoRO    SayLocale = "ro-RO"
+	SayLocaleRuRU    SayLocale = "ru-RU"
+	SayLocaleSkSK    SayLocale = "sk-SK"
+	SayLocaleSrRS    SayLocale = "sr-RS"
+	SayLocaleSvSE    SayLocale = "sv-SE"
+	SayLocaleTaIN    SayLocale = "ta-IN"
+	SayLocaleTeIN    SayLocale = "te-IN"
+	SayLocaleThTH    SayLocale = "th-TH"
+	SayLocaleTrTR    SayLocale = "tr-TR"
+	SayLocaleUkUA    SayLocale = "uk-UA"
+	SayLocaleViVN    SayLocale = "vi-VN"
+	SayLocaleYueCN   SayLocale = "yue-CN"
+)
+
+// Valid indicates whether the value is a known member of the SayLocale enum.
+func (e SayLocale) Valid() bool {
+	switch e {
+	case SayLocaleArAE:
+		return true
+	case SayLocaleArb:
+		return true
+	case SayLocaleBgBG:
+		return true
+	case SayLocaleBnIN:
+		return true
+	case SayLocaleCaES:
+		return true
+	case SayLocaleCmnCN:
+		return true
+	case SayLocaleCsCZ:
+		return true
+	case SayLocaleCyGB:
+		return true
+	case SayLocaleDaDK:
+		return true
+	case SayLocaleDeAT:
+		return true
+	case SayLocaleDeCH:
+		return true
+	case SayLocaleDeDE:
+		return true
+	case SayLocaleElGR:
+		return true
+	case SayLocaleEnAU:
+		return true
+	case SayLocaleEnGB:
+		return true
+	case SayLocaleEnGBWLS:
+		return true
+	case SayLocaleEnIN:
+		return true
+	case SayLocaleEnNZ:
+		return true
+	case SayLocaleEnUS:
+		return true
+	case SayLocaleEnZA:
+		return true
+	case SayLocaleEsES:
+		return true
+	case SayLocaleEsMX:
+		return true
+	case SayLocaleEsUS:
+		return true
+	case SayLocaleEuES:
+		return true
+	case SayLocaleFiFI:
+		return true
+	case SayLocaleFilPH:
+		return true
+	case SayLocaleFrBE:
+		return true
+	case SayLocaleFrCA:
+		return true
+	case SayLocaleFrFR:
+		return true
+	case SayLocaleGlES:
+		return true
+	case SayLocaleGuIN:
+		return true
+	case SayLocaleHeIL:
+		return true
+	case SayLocaleHiIN:
+		return true
+	case SayLocaleHuHU:
+		return true
+	case SayLocaleIDID:
+		return true
+	case SayLocaleIsIS:
+		return true
+	case SayLocaleItIT:
+		return true
+	case SayLocaleJaJP:
+		return true
+	case SayLocaleKoKR:
+		return true
+	case SayLocaleLtLT:
+		return true
+	case SayLocaleLvLV:
+		return true
+	case SayLocaleMsMY:
+		return true
+	case SayLocaleNbNO:
+		return true
+	case SayLocaleNlBE:
+		return true
+	case SayLocaleNlNL:
+		return true
+	case SayLocalePaIN:
+		return true
+	case SayLocalePlPL:
+		return true
+	case SayLocalePtBR:
+		return true
+	case SayLocalePtPT:
+		return true
+	case SayLocaleRoRO:
+		return true
+	case SayLocaleRuRU:
+		return true
+	case SayLocaleSkSK:
+		return true
+	case SayLocaleSrRS:
+		return true
+	case SayLocaleSvSE:
+		return true
+	case SayLocaleTaIN:
+		return true
+	case SayLocaleTeIN:
+		return true
+	case SayLocaleThTH:
+		return true
+	case SayLocaleTrTR:
+		return true
+	case SayLocaleUkUA:
+		return true
+	case SayLocaleViVN:
+		return true
+	case SayLocaleYueCN:
 		return true
 	default:
 		return false
@@ -1223,6 +1646,9 @@ type Call struct {
 	CallFlow   *CallFlow  `json:"callFlow,omitempty"`
 	ChannelID  Id2        `json:"channelId"`
 
+	// Commands All its commands, with what became of them
+	Commands *[]CallCommand `json:"commands,omitempty"`
+
 	// CreatedAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
 	CreatedAt Timestamp `json:"createdAt"`
 	Direction Direction `json:"direction"`
@@ -1262,6 +1688,39 @@ type Call struct {
 	// UpdatedAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
 	UpdatedAt Timestamp `json:"updatedAt"`
 }
+
+// CallCommand A command of a call with what became of it
+type CallCommand struct {
+	BridgedCallID *Id2                        `json:"bridgedCallId,omitempty"`
+	CallFlowID    *Id2                        `json:"callFlowId,omitempty"`
+	CallID        Id2                         `json:"callId"`
+	Command       CallCommandCommand          `json:"command"`
+	Conditions    *[]CallFlowCommandCondition `json:"conditions,omitempty"`
+
+	// EndedAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
+	EndedAt *Timestamp `json:"endedAt,omitempty"`
+	ID      Id2        `json:"id"`
+
+	// Keys The keys that a gather took
+	Keys *string `json:"keys,omitempty"`
+
+	// Reason Why it failed, was skipped or was cut off
+	Reason      *string `json:"reason,omitempty"`
+	RecordingID *Id2    `json:"recordingId,omitempty"`
+
+	// Speech The words that a gather understood
+	Speech *string `json:"speech,omitempty"`
+
+	// StartedAt UTC with milliseconds: 2026-05-04T03:02:01.000Z
+	StartedAt *Timestamp        `json:"startedAt,omitempty"`
+	Status    CallCommandStatus `json:"status"`
+}
+
+// CallCommandCommand defines model for CallCommand.Command.
+type CallCommandCommand string
+
+// CallCommandStatus defines model for CallCommand.Status.
+type CallCommandStatus string
 
 // CallCommandRecordResponse defines model for CallCommandRecordResponse.
 type CallCommandRecordResponse struct {
@@ -1557,6 +2016,18 @@ type FlowCommand struct {
 	union json.RawMessage
 }
 
+// FlowGather defines model for FlowGather.
+type FlowGather struct {
+	Command FlowGatherCommand `json:"command"`
+
+	// Conditions All must hold for the command to run; of what was never gathered only ne and != hold
+	Conditions *Conditions `json:"conditions,omitempty"`
+	Options    *Gather     `json:"options,omitempty"`
+}
+
+// FlowGatherCommand defines model for FlowGather.Command.
+type FlowGatherCommand string
+
 // FlowHangup defines model for FlowHangup.
 type FlowHangup struct {
 	Command FlowHangupCommand `json:"command"`
@@ -1581,6 +2052,18 @@ type FlowPause struct {
 // FlowPauseCommand defines model for FlowPause.Command.
 type FlowPauseCommand string
 
+// FlowPlayback defines model for FlowPlayback.
+type FlowPlayback struct {
+	Command FlowPlaybackCommand `json:"command"`
+
+	// Conditions All must hold for the command to run; of what was never gathered only ne and != hold
+	Conditions *Conditions `json:"conditions,omitempty"`
+	Options    Playback    `json:"options"`
+}
+
+// FlowPlaybackCommand defines model for FlowPlayback.Command.
+type FlowPlaybackCommand string
+
 // FlowRinging defines model for FlowRinging.
 type FlowRinging struct {
 	Command FlowRingingCommand `json:"command"`
@@ -1593,8 +2076,44 @@ type FlowRinging struct {
 // FlowRingingCommand defines model for FlowRinging.Command.
 type FlowRingingCommand string
 
+// FlowSay defines model for FlowSay.
+type FlowSay struct {
+	Command FlowSayCommand `json:"command"`
+
+	// Conditions All must hold for the command to run; of what was never gathered only ne and != hold
+	Conditions *Conditions `json:"conditions,omitempty"`
+	Options    Say         `json:"options"`
+}
+
+// FlowSayCommand defines model for FlowSay.Command.
+type FlowSayCommand string
+
 // FlowStart defines model for FlowStart.
 type FlowStart string
+
+// Gather defines model for Gather.
+type Gather struct {
+	EndKey *Key         `json:"endKey,omitempty"`
+	Input  *GatherInput `json:"input,omitempty"`
+
+	// MaxNumKeys Ends when so many keys were pressed; 0 is by endKey or timeout only
+	MaxNumKeys *int      `json:"maxNumKeys,omitempty"`
+	Playback   *Playback `json:"playback,omitempty"`
+
+	// Retries How often the prompt comes again when nothing was gathered
+	Retries      *int          `json:"retries,omitempty"`
+	Say          *Say          `json:"say,omitempty"`
+	SpeechLocale *GatherLocale `json:"speechLocale,omitempty"`
+
+	// Timeout Seconds without a key or a word, after the prompt or the key before; 0 is 5
+	Timeout *int `json:"timeout,omitempty"`
+}
+
+// GatherInput defines model for Gather.Input.
+type GatherInput string
+
+// GatherLocale defines model for GatherLocale.
+type GatherLocale string
 
 // HangupCall defines model for HangupCall.
 type HangupCall struct {
@@ -1623,6 +2142,9 @@ type Inbound struct {
 	Sources  *[]string   `json:"sources,omitempty"`
 	Username *Credential `json:"username,omitempty"`
 }
+
+// Key defines model for Key.
+type Key string
 
 // Media defines model for Media.
 type Media struct {
@@ -1753,6 +2275,21 @@ type Peaks struct {
 type PeaksChannel struct {
 	Max []int `json:"max"`
 	Min []int `json:"min"`
+}
+
+// Playback defines model for Playback.
+type Playback struct {
+	// Loop How often all of it is played; 0 is once
+	Loop *int `json:"loop,omitempty"`
+
+	// Media Played one after the other: http and https URLs, or media: and the id of an uploaded file
+	Media []string `json:"media"`
+
+	// PauseMilliseconds Silence between two files
+	PauseMilliseconds *int `json:"pauseMilliseconds,omitempty"`
+
+	// Timeout Seconds after which it is cut off; 0 is never
+	Timeout *int `json:"timeout,omitempty"`
 }
 
 // QualityInsights defines model for QualityInsights.
@@ -1918,6 +2455,24 @@ type RingTimeout = int
 
 // RingTone The country whose ring tone the near party hears until the far one answers; absent is what the far side sends
 type RingTone string
+
+// Say defines model for Say.
+type Say struct {
+	Locale *SayLocale `json:"locale,omitempty"`
+
+	// Loop How often it is spoken; 0 is once
+	Loop *int   `json:"loop,omitempty"`
+	Text string `json:"text"`
+
+	// Timeout Seconds after which it is cut off; 0 is never
+	Timeout *int `json:"timeout,omitempty"`
+
+	// Voice A voice that the server has, or male or female; absent is the locale's first
+	Voice *string `json:"voice,omitempty"`
+}
+
+// SayLocale defines model for SayLocale.
+type SayLocale string
 
 // ShownFlowCommand defines model for ShownFlowCommand.
 type ShownFlowCommand struct {
@@ -2261,6 +2816,18 @@ type BridgeCallParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GatherCallParams defines parameters for GatherCall.
+type GatherCallParams struct {
+	// IdempotencyKey Makes a POST safe to repeat: the same key with the same body within 24 hours gets the first answer again and nothing is done twice; with another body it gets 422. A request that was refused is not remembered. Other methods ignore it.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// PlaybackCallParams defines parameters for PlaybackCall.
+type PlaybackCallParams struct {
+	// IdempotencyKey Makes a POST safe to repeat: the same key with the same body within 24 hours gets the first answer again and nothing is done twice; with another body it gets 422. A request that was refused is not remembered. Other methods ignore it.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListCallRecordingsParams defines parameters for ListCallRecordings.
 type ListCallRecordingsParams struct {
 	// Limit How many at most
@@ -2275,6 +2842,12 @@ type ListCallRecordingsParams struct {
 
 // RecordCallChannelCallParams defines parameters for RecordCallChannelCall.
 type RecordCallChannelCallParams struct {
+	// IdempotencyKey Makes a POST safe to repeat: the same key with the same body within 24 hours gets the first answer again and nothing is done twice; with another body it gets 422. A request that was refused is not remembered. Other methods ignore it.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// SayCallParams defines parameters for SayCall.
+type SayCallParams struct {
 	// IdempotencyKey Makes a POST safe to repeat: the same key with the same body within 24 hours gets the first answer again and nothing is done twice; with another body it gets 422. A request that was refused is not remembered. Other methods ignore it.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
@@ -2443,14 +3016,23 @@ type UpdateCallJSONRequestBody = PatchCall
 // BridgeCallJSONRequestBody defines body for BridgeCall for application/json ContentType.
 type BridgeCallJSONRequestBody = BridgeCall
 
+// GatherCallJSONRequestBody defines body for GatherCall for application/json ContentType.
+type GatherCallJSONRequestBody = Gather
+
 // HangupCallJSONRequestBody defines body for HangupCall for application/json ContentType.
 type HangupCallJSONRequestBody = HangupCall
+
+// PlaybackCallJSONRequestBody defines body for PlaybackCall for application/json ContentType.
+type PlaybackCallJSONRequestBody = Playback
 
 // RecordCallChannelCallJSONRequestBody defines body for RecordCallChannelCall for application/json ContentType.
 type RecordCallChannelCallJSONRequestBody = RecordCall
 
 // UpdateCallRecordingJSONRequestBody defines body for UpdateCallRecording for application/json ContentType.
 type UpdateCallRecordingJSONRequestBody = PatchCallRecording
+
+// SayCallJSONRequestBody defines body for SayCall for application/json ContentType.
+type SayCallJSONRequestBody = Say
 
 // RenderRecordingJSONRequestBody defines body for RenderRecording for application/json ContentType.
 type RenderRecordingJSONRequestBody = RenderRecording
@@ -2489,6 +3071,108 @@ func (t *FarFlowCommand) MergeFlowHangup(v FlowHangup) error {
 		return err
 	}
 	b, err = runtime.JSONMerge(b, []byte(`{"command":"hangup"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFlowPlayback returns the union data inside the FarFlowCommand as a FlowPlayback
+func (t FarFlowCommand) AsFlowPlayback() (FlowPlayback, error) {
+	var body FlowPlayback
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFlowPlayback overwrites any union data inside the FarFlowCommand as the provided FlowPlayback
+func (t *FarFlowCommand) FromFlowPlayback(v FlowPlayback) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"playback"}`))
+	t.union = b
+	return err
+}
+
+// MergeFlowPlayback performs a merge with any union data inside the FarFlowCommand, using the provided FlowPlayback
+func (t *FarFlowCommand) MergeFlowPlayback(v FlowPlayback) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"playback"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFlowSay returns the union data inside the FarFlowCommand as a FlowSay
+func (t FarFlowCommand) AsFlowSay() (FlowSay, error) {
+	var body FlowSay
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFlowSay overwrites any union data inside the FarFlowCommand as the provided FlowSay
+func (t *FarFlowCommand) FromFlowSay(v FlowSay) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"say"}`))
+	t.union = b
+	return err
+}
+
+// MergeFlowSay performs a merge with any union data inside the FarFlowCommand, using the provided FlowSay
+func (t *FarFlowCommand) MergeFlowSay(v FlowSay) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"say"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFlowGather returns the union data inside the FarFlowCommand as a FlowGather
+func (t FarFlowCommand) AsFlowGather() (FlowGather, error) {
+	var body FlowGather
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFlowGather overwrites any union data inside the FarFlowCommand as the provided FlowGather
+func (t *FarFlowCommand) FromFlowGather(v FlowGather) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"gather"}`))
+	t.union = b
+	return err
+}
+
+// MergeFlowGather performs a merge with any union data inside the FarFlowCommand, using the provided FlowGather
+func (t *FarFlowCommand) MergeFlowGather(v FlowGather) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"gather"}`))
 	if err != nil {
 		return err
 	}
@@ -2546,10 +3230,16 @@ func (t FarFlowCommand) ValueByDiscriminator() (interface{}, error) {
 		return nil, err
 	}
 	switch discriminator {
+	case "gather":
+		return t.AsFlowGather()
 	case "hangup":
 		return t.AsFlowHangup()
 	case "pause":
 		return t.AsFlowPause()
+	case "playback":
+		return t.AsFlowPlayback()
+	case "say":
+		return t.AsFlowSay()
 	default:
 		return nil, errors.New("unknown discriminator value: " + discriminator)
 	}
@@ -2667,6 +3357,108 @@ func (t *FlowCommand) MergeFlowHangup(v FlowHangup) error {
 	return err
 }
 
+// AsFlowPlayback returns the union data inside the FlowCommand as a FlowPlayback
+func (t FlowCommand) AsFlowPlayback() (FlowPlayback, error) {
+	var body FlowPlayback
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFlowPlayback overwrites any union data inside the FlowCommand as the provided FlowPlayback
+func (t *FlowCommand) FromFlowPlayback(v FlowPlayback) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"playback"}`))
+	t.union = b
+	return err
+}
+
+// MergeFlowPlayback performs a merge with any union data inside the FlowCommand, using the provided FlowPlayback
+func (t *FlowCommand) MergeFlowPlayback(v FlowPlayback) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"playback"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFlowSay returns the union data inside the FlowCommand as a FlowSay
+func (t FlowCommand) AsFlowSay() (FlowSay, error) {
+	var body FlowSay
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFlowSay overwrites any union data inside the FlowCommand as the provided FlowSay
+func (t *FlowCommand) FromFlowSay(v FlowSay) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"say"}`))
+	t.union = b
+	return err
+}
+
+// MergeFlowSay performs a merge with any union data inside the FlowCommand, using the provided FlowSay
+func (t *FlowCommand) MergeFlowSay(v FlowSay) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"say"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFlowGather returns the union data inside the FlowCommand as a FlowGather
+func (t FlowCommand) AsFlowGather() (FlowGather, error) {
+	var body FlowGather
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFlowGather overwrites any union data inside the FlowCommand as the provided FlowGather
+func (t *FlowCommand) FromFlowGather(v FlowGather) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"gather"}`))
+	t.union = b
+	return err
+}
+
+// MergeFlowGather performs a merge with any union data inside the FlowCommand, using the provided FlowGather
+func (t *FlowCommand) MergeFlowGather(v FlowGather) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"gather"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
 // AsFlowBridge returns the union data inside the FlowCommand as a FlowBridge
 func (t FlowCommand) AsFlowBridge() (FlowBridge, error) {
 	var body FlowBridge
@@ -2753,12 +3545,18 @@ func (t FlowCommand) ValueByDiscriminator() (interface{}, error) {
 		return t.AsFlowAnswer()
 	case "bridge":
 		return t.AsFlowBridge()
+	case "gather":
+		return t.AsFlowGather()
 	case "hangup":
 		return t.AsFlowHangup()
 	case "pause":
 		return t.AsFlowPause()
+	case "playback":
+		return t.AsFlowPlayback()
 	case "ringing":
 		return t.AsFlowRinging()
+	case "say":
+		return t.AsFlowSay()
 	default:
 		return nil, errors.New("unknown discriminator value: " + discriminator)
 	}
@@ -2799,6 +3597,108 @@ func (t *OutboundFlowCommand) MergeFlowHangup(v FlowHangup) error {
 		return err
 	}
 	b, err = runtime.JSONMerge(b, []byte(`{"command":"hangup"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFlowPlayback returns the union data inside the OutboundFlowCommand as a FlowPlayback
+func (t OutboundFlowCommand) AsFlowPlayback() (FlowPlayback, error) {
+	var body FlowPlayback
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFlowPlayback overwrites any union data inside the OutboundFlowCommand as the provided FlowPlayback
+func (t *OutboundFlowCommand) FromFlowPlayback(v FlowPlayback) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"playback"}`))
+	t.union = b
+	return err
+}
+
+// MergeFlowPlayback performs a merge with any union data inside the OutboundFlowCommand, using the provided FlowPlayback
+func (t *OutboundFlowCommand) MergeFlowPlayback(v FlowPlayback) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"playback"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFlowSay returns the union data inside the OutboundFlowCommand as a FlowSay
+func (t OutboundFlowCommand) AsFlowSay() (FlowSay, error) {
+	var body FlowSay
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFlowSay overwrites any union data inside the OutboundFlowCommand as the provided FlowSay
+func (t *OutboundFlowCommand) FromFlowSay(v FlowSay) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"say"}`))
+	t.union = b
+	return err
+}
+
+// MergeFlowSay performs a merge with any union data inside the OutboundFlowCommand, using the provided FlowSay
+func (t *OutboundFlowCommand) MergeFlowSay(v FlowSay) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"say"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFlowGather returns the union data inside the OutboundFlowCommand as a FlowGather
+func (t OutboundFlowCommand) AsFlowGather() (FlowGather, error) {
+	var body FlowGather
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFlowGather overwrites any union data inside the OutboundFlowCommand as the provided FlowGather
+func (t *OutboundFlowCommand) FromFlowGather(v FlowGather) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"gather"}`))
+	t.union = b
+	return err
+}
+
+// MergeFlowGather performs a merge with any union data inside the OutboundFlowCommand, using the provided FlowGather
+func (t *OutboundFlowCommand) MergeFlowGather(v FlowGather) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"gather"}`))
 	if err != nil {
 		return err
 	}
@@ -2892,10 +3792,16 @@ func (t OutboundFlowCommand) ValueByDiscriminator() (interface{}, error) {
 	switch discriminator {
 	case "bridge":
 		return t.AsFlowBridge()
+	case "gather":
+		return t.AsFlowGather()
 	case "hangup":
 		return t.AsFlowHangup()
 	case "pause":
 		return t.AsFlowPause()
+	case "playback":
+		return t.AsFlowPlayback()
+	case "say":
+		return t.AsFlowSay()
 	default:
 		return nil, errors.New("unknown discriminator value: " + discriminator)
 	}
@@ -2949,9 +3855,15 @@ type ServerInterface interface {
 	// BridgeCall Call a second party and connect it with this call
 	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/bridge)
 	BridgeCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params BridgeCallParams)
+	// GatherCall Take keys or speech from a call
+	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/gather)
+	GatherCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params GatherCallParams)
 	// HangupCall Hang up a call, or turn an incoming one away
 	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/hangup)
 	HangupCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID)
+	// PlaybackCall Play audio files to a call
+	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/playback)
+	PlaybackCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params PlaybackCallParams)
 	// ListCallRecordings List the recordings of a live call
 	// (GET /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/recordings)
 	ListCallRecordings(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params ListCallRecordingsParams)
@@ -2967,6 +3879,9 @@ type ServerInterface interface {
 	// RingCall Tell the caller of an incoming call that it rings
 	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/ringing)
 	RingCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID)
+	// SayCall Speak a text to a call
+	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/say)
+	SayCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params SayCallParams)
 	// ListEvents Read on in what happened
 	// (GET /workspaces/{workspaceId}/events)
 	ListEvents(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, params ListEventsParams)
@@ -3162,9 +4077,21 @@ func (_ Unimplemented) BridgeCall(w http.ResponseWriter, r *http.Request, worksp
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GatherCall Take keys or speech from a call
+// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/gather)
+func (_ Unimplemented) GatherCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params GatherCallParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // HangupCall Hang up a call, or turn an incoming one away
 // (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/hangup)
 func (_ Unimplemented) HangupCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// PlaybackCall Play audio files to a call
+// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/playback)
+func (_ Unimplemented) PlaybackCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params PlaybackCallParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -3195,6 +4122,12 @@ func (_ Unimplemented) UpdateCallRecording(w http.ResponseWriter, r *http.Reques
 // RingCall Tell the caller of an incoming call that it rings
 // (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/ringing)
 func (_ Unimplemented) RingCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SayCall Speak a text to a call
+// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/say)
+func (_ Unimplemented) SayCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params SayCallParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -4278,6 +5211,74 @@ func (siw *ServerInterfaceWrapper) BridgeCall(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// GatherCall operation middleware
+func (siw *ServerInterfaceWrapper) GatherCall(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "channelId" -------------
+	var channelID ChannelID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "channelId", chi.URLParam(r, "channelId"), &channelID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "channelId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "callId" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "callId", chi.URLParam(r, "callId"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "callId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GatherCallParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GatherCall(w, r, workspaceID, channelID, callID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // HangupCall operation middleware
 func (siw *ServerInterfaceWrapper) HangupCall(w http.ResponseWriter, r *http.Request) {
 
@@ -4313,6 +5314,74 @@ func (siw *ServerInterfaceWrapper) HangupCall(w http.ResponseWriter, r *http.Req
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.HangupCall(w, r, workspaceID, channelID, callID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PlaybackCall operation middleware
+func (siw *ServerInterfaceWrapper) PlaybackCall(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "channelId" -------------
+	var channelID ChannelID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "channelId", chi.URLParam(r, "channelId"), &channelID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "channelId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "callId" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "callId", chi.URLParam(r, "callId"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "callId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PlaybackCallParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PlaybackCall(w, r, workspaceID, channelID, callID, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4625,6 +5694,74 @@ func (siw *ServerInterfaceWrapper) RingCall(w http.ResponseWriter, r *http.Reque
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.RingCall(w, r, workspaceID, channelID, callID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SayCall operation middleware
+func (siw *ServerInterfaceWrapper) SayCall(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "channelId" -------------
+	var channelID ChannelID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "channelId", chi.URLParam(r, "channelId"), &channelID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "channelId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "callId" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "callId", chi.URLParam(r, "callId"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "callId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SayCallParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SayCall(w, r, workspaceID, channelID, callID, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -6657,7 +7794,13 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/bridge", wrapper.BridgeCall)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/gather", wrapper.GatherCall)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/hangup", wrapper.HangupCall)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/playback", wrapper.PlaybackCall)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/recordings", wrapper.ListCallRecordings)
@@ -6673,6 +7816,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/ringing", wrapper.RingCall)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/say", wrapper.SayCall)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/workspaces/{workspaceId}/channels/calls", wrapper.ListWorkspaceCalls)
@@ -7668,6 +8814,105 @@ func (response BridgeCall503JSONResponse) VisitBridgeCallResponse(w http.Respons
 	return err
 }
 
+type GatherCallRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	ChannelID   ChannelID   `json:"channelId"`
+	CallID      CallID      `json:"callId"`
+	Params      GatherCallParams
+	Body        *GatherCallJSONRequestBody
+}
+
+type GatherCallResponseObject interface {
+	VisitGatherCallResponse(w http.ResponseWriter) error
+}
+
+type GatherCall202JSONResponse struct{ CommandAcceptedJSONResponse }
+
+func (response GatherCall202JSONResponse) VisitGatherCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GatherCall400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response GatherCall400JSONResponse) VisitGatherCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GatherCall404JSONResponse RequestError
+
+func (response GatherCall404JSONResponse) VisitGatherCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GatherCall422JSONResponse struct{ ValidationErrorJSONResponse }
+
+func (response GatherCall422JSONResponse) VisitGatherCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GatherCall501JSONResponse RequestError
+
+func (response GatherCall501JSONResponse) VisitGatherCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(501)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GatherCall503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GatherCall503JSONResponse) VisitGatherCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type HangupCallRequestObject struct {
 	WorkspaceID WorkspaceID `json:"workspaceId"`
 	ChannelID   ChannelID   `json:"channelId"`
@@ -7731,6 +8976,105 @@ func (response HangupCall422JSONResponse) VisitHangupCallResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaybackCallRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	ChannelID   ChannelID   `json:"channelId"`
+	CallID      CallID      `json:"callId"`
+	Params      PlaybackCallParams
+	Body        *PlaybackCallJSONRequestBody
+}
+
+type PlaybackCallResponseObject interface {
+	VisitPlaybackCallResponse(w http.ResponseWriter) error
+}
+
+type PlaybackCall202JSONResponse struct{ CommandAcceptedJSONResponse }
+
+func (response PlaybackCall202JSONResponse) VisitPlaybackCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaybackCall400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response PlaybackCall400JSONResponse) VisitPlaybackCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaybackCall404JSONResponse RequestError
+
+func (response PlaybackCall404JSONResponse) VisitPlaybackCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaybackCall422JSONResponse struct{ ValidationErrorJSONResponse }
+
+func (response PlaybackCall422JSONResponse) VisitPlaybackCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaybackCall501JSONResponse RequestError
+
+func (response PlaybackCall501JSONResponse) VisitPlaybackCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(501)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaybackCall503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response PlaybackCall503JSONResponse) VisitPlaybackCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8039,6 +9383,105 @@ func (response RingCall422JSONResponse) VisitRingCallResponse(w http.ResponseWri
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SayCallRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	ChannelID   ChannelID   `json:"channelId"`
+	CallID      CallID      `json:"callId"`
+	Params      SayCallParams
+	Body        *SayCallJSONRequestBody
+}
+
+type SayCallResponseObject interface {
+	VisitSayCallResponse(w http.ResponseWriter) error
+}
+
+type SayCall202JSONResponse struct{ CommandAcceptedJSONResponse }
+
+func (response SayCall202JSONResponse) VisitSayCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SayCall400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response SayCall400JSONResponse) VisitSayCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SayCall404JSONResponse RequestError
+
+func (response SayCall404JSONResponse) VisitSayCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SayCall422JSONResponse struct{ ValidationErrorJSONResponse }
+
+func (response SayCall422JSONResponse) VisitSayCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SayCall501JSONResponse RequestError
+
+func (response SayCall501JSONResponse) VisitSayCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(501)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SayCall503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response SayCall503JSONResponse) VisitSayCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11553,9 +12996,15 @@ type StrictServerInterface interface {
 	// BridgeCall Call a second party and connect it with this call
 	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/bridge)
 	BridgeCall(ctx context.Context, request BridgeCallRequestObject) (BridgeCallResponseObject, error)
+	// GatherCall Take keys or speech from a call
+	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/gather)
+	GatherCall(ctx context.Context, request GatherCallRequestObject) (GatherCallResponseObject, error)
 	// HangupCall Hang up a call, or turn an incoming one away
 	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/hangup)
 	HangupCall(ctx context.Context, request HangupCallRequestObject) (HangupCallResponseObject, error)
+	// PlaybackCall Play audio files to a call
+	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/playback)
+	PlaybackCall(ctx context.Context, request PlaybackCallRequestObject) (PlaybackCallResponseObject, error)
 	// ListCallRecordings List the recordings of a live call
 	// (GET /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/recordings)
 	ListCallRecordings(ctx context.Context, request ListCallRecordingsRequestObject) (ListCallRecordingsResponseObject, error)
@@ -11571,6 +13020,9 @@ type StrictServerInterface interface {
 	// RingCall Tell the caller of an incoming call that it rings
 	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/ringing)
 	RingCall(ctx context.Context, request RingCallRequestObject) (RingCallResponseObject, error)
+	// SayCall Speak a text to a call
+	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/say)
+	SayCall(ctx context.Context, request SayCallRequestObject) (SayCallResponseObject, error)
 	// ListEvents Read on in what happened
 	// (GET /workspaces/{workspaceId}/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
@@ -12094,6 +13546,45 @@ func (sh *strictHandler) BridgeCall(w http.ResponseWriter, r *http.Request, work
 	}
 }
 
+// GatherCall operation middleware
+func (sh *strictHandler) GatherCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params GatherCallParams) {
+	var request GatherCallRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.ChannelID = channelID
+	request.CallID = callID
+	request.Params = params
+
+	var body GatherCallJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GatherCall(ctx, request.(GatherCallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GatherCall")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GatherCallResponseObject); ok {
+		if err := validResponse.VisitGatherCallResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // HangupCall operation middleware
 func (sh *strictHandler) HangupCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID) {
 	var request HangupCallRequestObject
@@ -12125,6 +13616,42 @@ func (sh *strictHandler) HangupCall(w http.ResponseWriter, r *http.Request, work
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(HangupCallResponseObject); ok {
 		if err := validResponse.VisitHangupCallResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PlaybackCall operation middleware
+func (sh *strictHandler) PlaybackCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params PlaybackCallParams) {
+	var request PlaybackCallRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.ChannelID = channelID
+	request.CallID = callID
+	request.Params = params
+
+	var body PlaybackCallJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PlaybackCall(ctx, request.(PlaybackCallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PlaybackCall")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PlaybackCallResponseObject); ok {
+		if err := validResponse.VisitPlaybackCallResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -12286,6 +13813,42 @@ func (sh *strictHandler) RingCall(w http.ResponseWriter, r *http.Request, worksp
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(RingCallResponseObject); ok {
 		if err := validResponse.VisitRingCallResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SayCall operation middleware
+func (sh *strictHandler) SayCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params SayCallParams) {
+	var request SayCallRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.ChannelID = channelID
+	request.CallID = callID
+	request.Params = params
+
+	var body SayCallJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SayCall(ctx, request.(SayCallRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SayCall")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SayCallResponseObject); ok {
+		if err := validResponse.VisitSayCallResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
