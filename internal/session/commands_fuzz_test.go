@@ -177,11 +177,7 @@ func linear(list []order) error {
 // that grow, one stop ends it, and there are no more of them than answers.
 func (r *rig) tellsTheSame(t *testing.T, id voice.RecordingID, list []order) {
 	t.Helper()
-	j, err := journal.Open(r.records.Path(id))
-	if err != nil {
-		t.Error(err)
-		return
-	}
+	j := r.journal(id)
 	defer j.Close()
 	shut, stopped := false, false
 	last, marks := time.Duration(0), 0

@@ -162,10 +162,7 @@ func TestWhatIsNoPacketOfThePartyIsCounted(t *testing.T) {
 	errorless(t, near.Hangup(16))
 	r.stored(c.ID)
 	r.storedRecording(rec, voice.RecordingCompleted)
-	j, err := journal.Open(r.records.Path(rec))
-	if err != nil {
-		t.Fatal(err)
-	}
+	j := r.journal(rec)
 	defer j.Close()
 	var e journal.Entry
 	for j.Next(&e) == nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tapedeck/internal/codec"
+	"tapedeck/internal/journal"
 	"tapedeck/internal/media"
 	"tapedeck/internal/recorder"
 	"tapedeck/internal/sdp"
@@ -210,6 +211,33 @@ func (r *rig) storedRecording(id voice.RecordingID, status voice.RecordingStatus
 		return err == nil && rec.Status == status
 	})
 	return rec
+}
+
+// journal opens the journal of a recording that has ended, once all of it is on disk:
+// the store hears of the end before.
+func (r *rig) journal(id voice.RecordingID) (j *journal.Reader) {
+	r.t.Helper()
+	ended := func() bool {
+		var err error
+		if j, err = journal.Open(r.records.Path(id)); err != nil {
+			r.t.Fatal(err)
+		}
+		var e journal.Entry
+		for j.Next(&e) == nil {
+			if e.Kind == journal.KindStop {
+				return true
+			}
+		}
+		errorless(r.t, j.Close())
+		return false
+	}
+	testkit.Eventually(r.t, patience, ended)
+	errorless(r.t, j.Close())
+	j, err := journal.Open(r.records.Path(id))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return j
 }
 
 // up makes an answered incoming call.
