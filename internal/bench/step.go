@@ -240,6 +240,10 @@ func (s *Step) judge(o *Options, r *callgen.LoadReport) {
 	if s.Broken > 0 {
 		no("%d calls ended by themselves", s.Broken)
 	}
+	// What was never sent was never relayed: the number of calls would be a lie.
+	if s.LoadSkipped > s.Sent/1000 {
+		no("the load left %d frames out, because it had no time for them", s.LoadSkipped)
+	}
 	if s.Loss > o.Limits.Loss {
 		no("%.3f %% of the frames lost", 100*s.Loss)
 	}

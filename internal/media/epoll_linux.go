@@ -22,7 +22,7 @@ type epollNetwork struct{ ring bool }
 
 // epollSocket is a UDP port: a socket that hears everybody and, once it is clear
 // whom the leg talks to, a second one on the same port that is connected to the
-// peer (link.go). The kernel gives what the peer sends to the connected one, what
+// peer (link_linux.go). The kernel gives what the peer sends to the connected one, what
 // others send to the first.
 type epollSocket struct {
 	fd    int
@@ -174,8 +174,7 @@ type epollPoller struct {
 // maxEvents is how many sockets are served in a turn, before timers and commands.
 const maxEvents = 128
 
-// longestRaw is how long a busy poller waits without telling the
-// run-time: that long a garbage collection may have to wait for its signal.
+// longestRaw is how long a busy poller waits without telling the run-time: that long a garbage collection may have to wait for its signal.
 const longestRaw = 5 * time.Millisecond
 
 // bellSlot stands in an event for the eventfd.

@@ -180,9 +180,9 @@ func TestAPeerWhosePortIsClosedDoesNotStopALink(t *testing.T) {
 		eventually(t, func() bool { return la.Stats().Received == before+200 })
 		// It comes back at the same address.
 		q.rtp = listenAt(t, at)
+		// The last of those before may still be under way.
 		said := p.talk()
-		if heard := q.hearVoice(); string(heard.payload) != string(said.payload) {
-			t.Errorf("heard another packet than %d", said.seq)
+		for string(q.hearVoice().payload) != string(said.payload) {
 		}
 		chat(t, p, q, 5)
 	})

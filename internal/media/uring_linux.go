@@ -107,6 +107,7 @@ func (p *epollPoller) received(c *result, to sink) {
 	if s.port == nil || receiveKey(slot, s.turn) != c.userData {
 		return // of a leg that is gone
 	}
+	at, socket := s.port, s.socket // rearm may take the seat away
 	if c.flags&cqeMore == 0 {
 		p.rearm(slot, s, c.res)
 	}
@@ -114,7 +115,6 @@ func (p *epollPoller) received(c *result, to sink) {
 		return
 	}
 	p.busy = true
-	at, socket := s.port, s.socket
 	dropped := p.piled(slot, &socket.link)
 	p.single[0] = datagram{from: socket.link.peer, data: data, truncated: c.res > datagramSize}
 	to(at, p.single[:], dropped)
@@ -178,9 +178,13 @@ func (p *epollPoller) rearm(slot int32, s *ringSeat, res int32) {
 	}
 	at, socket := s.port, s.socket
 	p.leaveSeat(socket)
-	// It works for every socket that epoll had before; if not, the leg hears
-	// nothing, which its owner notices.
-	socket.link.slot, _ = p.watch(socket.link.fd, seat{port: at, socket: socket, linked: true})
+	p.owed = append(p.owed, seat{port: at, socket: socket}) // what came before
+	var err error
+	if socket.link.slot, err = p.watch(socket.link.fd, seat{port: at, socket: socket, linked: true}); err != nil {
+		// Nobody would hear the peer: without the link the first socket does.
+		_ = unix.Close(socket.link.fd) // nothing was written to it that could be lost
+		socket.link.fd, socket.link.peer = -1, netip.AddrPort{}
+	}
 }
 
 // feed asks again for the datagrams of the sockets that there was no buffer for.
