@@ -338,7 +338,14 @@ func (l *Load) connect(ctx context.Context, c *loadCall) (took time.Duration, er
 }
 
 // talk counts frames for as long as was asked.
+//
+// The call that came up last may be recorded for some milliseconds only. A frame
+// that left late belongs where its timestamp says, and that could be before the
+// recording began: so the count begins when no frame can be so late any more.
 func (l *Load) talk(ctx context.Context, up []*loadCall) error {
+	if err := pause(ctx, loadBehind); err != nil {
+		return err
+	}
 	l.tell(true)
 	l.count(true, up...)
 	err := pause(ctx, l.o.Talk)
