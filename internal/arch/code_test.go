@@ -77,15 +77,10 @@ func packageBudget(pkg string) int {
 		// Whatever changes a call runs in the one goroutine that owns it, and
 		// works on the same legs: commands, flows, bridges and recordings.
 		return maxPackageLines * 3 / 2
-	}
-	if pkg == "media" {
+	case "media":
 		// A leg's relay, transcoder, prompts and listeners share one worker, one wheel
-		// and one stream each way, and call each other per packet.
-		return maxPackageLines * 6 / 5
-	}
-	if pkg == "media" {
-		// Three drivers of sockets share the workers' door (poller); none is of use
-		// outside, and each worker's leg is known to all of them.
+		// and one stream each way, and call each other per packet; the drivers of
+		// sockets know each worker's legs.
 		return maxPackageLines * 3 / 2
 	}
 	return maxPackageLines
