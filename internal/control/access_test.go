@@ -80,6 +80,22 @@ func verbs() []verb {
 			_, err := s.Hangup(ctx, p, at, "")
 			return err
 		}},
+		{"Playback", voice.ActionCreate, call + "/playback", func(ctx context.Context, s *Service, p voice.Principal) error {
+			_, err := s.Playback(ctx, p, at, voice.Playback{}, Once{})
+			return err
+		}},
+		{"Say", voice.ActionCreate, call + "/say", func(ctx context.Context, s *Service, p voice.Principal) error {
+			_, err := s.Say(ctx, p, at, voice.Say{}, Once{})
+			return err
+		}},
+		{"Gather", voice.ActionCreate, call + "/gather", func(ctx context.Context, s *Service, p voice.Principal) error {
+			_, err := s.Gather(ctx, p, at, voice.Gather{}, Once{})
+			return err
+		}},
+		{"Voicemail", voice.ActionCreate, call + "/record", func(ctx context.Context, s *Service, p voice.Principal) error {
+			_, err := s.Voicemail(ctx, p, at, voice.Record{EndKey: "x"}, Once{})
+			return err
+		}},
 		{"Bridge", voice.ActionCreate, call + "/bridge", func(ctx context.Context, s *Service, p voice.Principal) error {
 			_, err := s.Bridge(ctx, p, at, voice.Bridge{}, Once{})
 			return err

@@ -8,7 +8,7 @@ import (
 	"tapedeck/internal/voice"
 )
 
-// Recorded is an accepted record-call command with the id of its recording.
+// Recorded is an accepted record or record-call command with the id of its recording.
 type Recorded struct {
 	Command   voice.CommandResult
 	Recording voice.RecordingID

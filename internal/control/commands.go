@@ -37,6 +37,24 @@ func (s *Service) Gather(ctx context.Context, who voice.Principal, t Target, c v
 	return s.command(ctx, who, t, "/gather", &c, o)
 }
 
+// Voicemail records a message of the party.
+func (s *Service) Voicemail(ctx context.Context, who voice.Principal, t Target, c voice.Record, o Once) (Recorded, error) {
+	if err := s.authorize(who, voice.ActionCreate, t, "/record"); err != nil {
+		return Recorded{}, err
+	}
+	if faults := voice.CommandFaults(&c); faults != nil {
+		return Recorded{}, voice.Invalid(faults)
+	}
+	// An answer that is kept is given even when the call has ended since.
+	return act(ctx, s, t.Workspace, o, func(ctx context.Context) (Recorded, error) {
+		if _, err := s.running(ctx, t); err != nil {
+			return Recorded{}, err
+		}
+		result, id, err := s.sessions.Voicemail(ctx, t.Call, &c)
+		return Recorded{Command: result, Recording: id}, s.gone(t.Call, err)
+	})
+}
+
 func (s *Service) command(ctx context.Context, who voice.Principal, t Target, below string, c voice.Command, o Once) (voice.CommandResult, error) {
 	if err := s.authorize(who, voice.ActionCreate, t, below); err != nil {
 		return voice.CommandResult{}, err

@@ -104,7 +104,14 @@ func TestBodyFaults(t *testing.T) {
 		{"BridgeCall", `{"to":"1","recordStart":"now"}`, map[string]string{"recordStart": "record-from-answer, record-from-ringing"}},
 		{"BridgeCall", `{"to":"1","callFlow":[{"command":"answer"}]}`, map[string]string{"callFlow.0.command": "hangup, pause"}},
 		{"CreateCall", `{"to":"sip:a@b:5060;transport=tcp","tags":["a","b"],"callFlow":[{"command":"pause","options":{"length":1}}]}`, nil},
-		{"CreateCall", `{"to":"1","sendKeys":"1","tags":["",` + `"` + strings.Repeat("x", 51) + `"]}`, map[string]string{"sendKeys": "known", "tags.0": "1", "tags.1": "50"}},
+		{"CreateCall", `{"to":"1","sendKeys":"1A","tags":["",` + `"` + strings.Repeat("x", 51) + `"]}`, map[string]string{"sendKeys": "form", "tags.0": "1", "tags.1": "50"}},
+		{"Record", `{"endKey":"#","maxLength":60,"timeout":3,"beep":true,"transcribe":true,"transcribeLocale":"en-US"}`, nil},
+		{"Record", `{"endKey":"A","maxLength":-1,"timeout":86401,"transcribeLocale":"xx-XX","stereo":true}`, map[string]string{
+			"endKey": "0, 1, 2", "maxLength": "at least 0", "timeout": "at most 86400", "transcribeLocale": "ar-AE", "stereo": "known",
+		}},
+		{"PatchCall", `{"callFlow":[{"command":"hangup","conditions":[{"variable":"digits","operator":"like","value":"1"}]}]}`, map[string]string{
+			"callFlow.0.conditions.0.variable": "keys, speech", "callFlow.0.conditions.0.operator": "eq, ne",
+		}},
 		{"PatchCall", `{"status":"done"}`, map[string]string{"status": "completed"}},
 		{"PatchCall", `{"callFlow":[{"command":"pause"},{"command":"bridge","options":{"to":"1","x":1}},{"options":{}},7,{"command":7},{"command":"dance"}]}`, map[string]string{
 			"callFlow.0.options": "required", "callFlow.1.options.x": "known", "callFlow.2.command": "answer", "callFlow.3": "", "callFlow.4.command": "answer", "callFlow.5.command": "answer",

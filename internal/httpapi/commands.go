@@ -84,6 +84,20 @@ func (v *verbs) BridgeCall(ctx context.Context, in openapi.BridgeCallRequestObje
 	return openapi.BridgeCall202JSONResponse{Command: command(&bridged.Command), BridgedCall: call(&bridged.Call)}, nil
 }
 
+func (v *verbs) RecordMessage(ctx context.Context, in openapi.RecordMessageRequestObject) (openapi.RecordMessageResponseObject, error) {
+	c, err := recast[voice.Record](in.Body)
+	if err != nil {
+		return nil, err
+	}
+	q := of(ctx)
+	recorded, err := v.control.Voicemail(ctx, q.who, ofCall(in.WorkspaceID, in.ChannelID, in.CallID), c, q.once)
+	if err != nil {
+		return nil, err
+	}
+	result, id := command(&recorded.Command), string(recorded.Recording)
+	return openapi.RecordMessage202JSONResponse{Command: &result, RecordingID: &id}, nil
+}
+
 // RecordCallChannelCall is the heart of the API.
 func (v *verbs) RecordCallChannelCall(ctx context.Context, in openapi.RecordCallChannelCallRequestObject) (openapi.RecordCallChannelCallResponseObject, error) {
 	body := given(in.Body)

@@ -136,32 +136,41 @@ func TestEveryOperation(t *testing.T) {
 		"createChannel":             map[string]any{"number": "8000"}, "updateChannel": map[string]any{"name": "renamed"},
 		"createCall": map[string]any{"to": n.Called()}, "updateCall": map[string]any{},
 		"bridgeCall": map[string]any{"to": n.Called()}, "updateCallRecording": map[string]any{"status": "paused"},
+		"playbackCall": map[string]any{"media": []string{"media:" + n.upload(t)}}, "sayCall": map[string]any{"text": "Hello."},
+		"gatherCall": map[string]any{"maxNumKeys": 1}, "recordMessage": map[string]any{"maxLength": 1, "beep": true},
 	}
 	expect := map[string]int{
 		"createWebhookSubscription": 201, "deleteWebhookSubscription": 204,
 		"createChannel": 201, "deleteChannel": 204, "deleteRecording": 204,
 		"uploadMedia": 201, "deleteMedia": 204, "transcribeRecording": n.canTranscribe(t, done),
 		"answerCall": 400, "ringCall": 400, // the call is answered
+		"sayCall": n.canSay(t, p),
 	}
+	alone := []string{"playbackCall", "sayCall", "gatherCall", "recordMessage"} // a bridged call takes none of them
 	for name, format := range map[string]voice.AudioFormat{"Flac": voice.FormatFLAC, "Mp3": voice.FormatMP3, "Ogg": voice.FormatOgg} {
 		if !slices.Contains(render.Formats(), format) { // a library is missing on this machine
 			expect["getRecording"+name], expect["headRecording"+name] = 501, 501
 		}
 	}
-	for _, path := range doc.Paths.InMatchingOrder() {
-		for method, operation := range doc.Paths.Value(path).Operations() {
-			name := operation.OperationID
-			if slices.Contains([]string{"hangupCall", "deleteRecording"}, name) {
-				continue // last: they end what the others need
+	walk := func(this func(name string) bool) {
+		for _, path := range doc.Paths.InMatchingOrder() {
+			for method, operation := range doc.Paths.Value(path).Operations() {
+				name := operation.OperationID
+				if !this(name) {
+					continue
+				}
+				at := path
+				if name == "deleteMedia" { // the other one is still asked for
+					at = strings.Replace(path, "{mediaId}", tone, 1)
+				}
+				at = fill(at, name, n, p, id, done, Text(spare, "id"), Text(again, "id"))
+				n.walk(t, w, method, ids.Replace(hookIDs(name).Replace(at)), bodies[name], expect[name])
 			}
-			at := path
-			if name == "deleteMedia" { // the other one is still asked for
-				at = strings.Replace(path, "{mediaId}", tone, 1)
-			}
-			at = fill(at, name, n, p, id, done, Text(spare, "id"), Text(again, "id"))
-			n.walk(t, w, method, ids.Replace(hookIDs(name).Replace(at)), bodies[name], expect[name])
 		}
 	}
+	last := []string{"hangupCall", "deleteRecording"} // they end what the others need
+	walk(func(name string) bool { return slices.Contains(alone, name) })
+	walk(func(name string) bool { return !slices.Contains(alone, name) && !slices.Contains(last, name) })
 	base := n.WorkspacePath() + "/recordings/" + done
 	n.walk(t, w, http.MethodDelete, base, nil, expect["deleteRecording"])
 	n.walk(t, w, http.MethodPost, p.Path+"/hangup", nil, 0)

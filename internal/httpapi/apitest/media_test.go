@@ -61,6 +61,18 @@ func (n *Node) canTranscribe(t *testing.T, recording string) int {
 	return http.StatusAccepted
 }
 
+// canSay is how the machine answers who lets it speak: it has an engine for it, or
+// has none.
+func (n *Node) canSay(t *testing.T, p *Party) int {
+	t.Helper()
+	a := n.Do(t, http.MethodPost, p.Path+"/say", `{"text":"Hello."}`)
+	if a.Status == http.StatusNotImplemented {
+		a.Problem(t, a.Status, voice.CodeSpeechUnavailable)
+		return a.Status
+	}
+	return http.StatusAccepted
+}
+
 func TestMedia(t *testing.T) {
 	testkit.Timeout(t, time.Minute)
 	testkit.NoLeaks(t)

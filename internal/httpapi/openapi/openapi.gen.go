@@ -569,6 +569,21 @@ func (e FlowPlaybackCommand) Valid() bool {
 	}
 }
 
+// Defines values for FlowRecordCommand.
+const (
+	FlowRecordCommandRecord FlowRecordCommand = "record"
+)
+
+// Valid indicates whether the value is a known member of the FlowRecordCommand enum.
+func (e FlowRecordCommand) Valid() bool {
+	switch e {
+	case FlowRecordCommandRecord:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FlowRingingCommand.
 const (
 	FlowRingingCommandRinging FlowRingingCommand = "ringing"
@@ -851,6 +866,132 @@ func (e PatchCallRecordingStatus) Valid() bool {
 	case PatchCallRecordingStatusOngoing:
 		return true
 	case PatchCallRecordingStatusPaused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RecordLocale.
+const (
+	RecordLocaleArAE RecordLocale = "ar-AE"
+	RecordLocaleArSA RecordLocale = "ar-SA"
+	RecordLocaleDaDK RecordLocale = "da-DK"
+	RecordLocaleDeCH RecordLocale = "de-CH"
+	RecordLocaleDeDE RecordLocale = "de-DE"
+	RecordLocaleEnAB RecordLocale = "en-AB"
+	RecordLocaleEnAU RecordLocale = "en-AU"
+	RecordLocaleEnGB RecordLocale = "en-GB"
+	RecordLocaleEnIE RecordLocale = "en-IE"
+	RecordLocaleEnIN RecordLocale = "en-IN"
+	RecordLocaleEnNZ RecordLocale = "en-NZ"
+	RecordLocaleEnUS RecordLocale = "en-US"
+	RecordLocaleEnWL RecordLocale = "en-WL"
+	RecordLocaleEnZA RecordLocale = "en-ZA"
+	RecordLocaleEsES RecordLocale = "es-ES"
+	RecordLocaleEsUS RecordLocale = "es-US"
+	RecordLocaleFaIR RecordLocale = "fa-IR"
+	RecordLocaleFrCA RecordLocale = "fr-CA"
+	RecordLocaleFrFR RecordLocale = "fr-FR"
+	RecordLocaleHeIL RecordLocale = "he-IL"
+	RecordLocaleHiIN RecordLocale = "hi-IN"
+	RecordLocaleIDID RecordLocale = "id-ID"
+	RecordLocaleItIT RecordLocale = "it-IT"
+	RecordLocaleJaJP RecordLocale = "ja-JP"
+	RecordLocaleKoKR RecordLocale = "ko-KR"
+	RecordLocaleMsMY RecordLocale = "ms-MY"
+	RecordLocaleNlNL RecordLocale = "nl-NL"
+	RecordLocalePtBR RecordLocale = "pt-BR"
+	RecordLocalePtPT RecordLocale = "pt-PT"
+	RecordLocaleRuRU RecordLocale = "ru-RU"
+	RecordLocaleSvSE RecordLocale = "sv-SE"
+	RecordLocaleTaIN RecordLocale = "ta-IN"
+	RecordLocaleTeIN RecordLocale = "te-IN"
+	RecordLocaleThTH RecordLocale = "th-TH"
+	RecordLocaleTrTR RecordLocale = "tr-TR"
+	RecordLocaleViVN RecordLocale = "vi-VN"
+	RecordLocaleZhCN RecordLocale = "zh-CN"
+	RecordLocaleZhTW RecordLocale = "zh-TW"
+)
+
+// Valid indicates whether the value is a known member of the RecordLocale enum.
+func (e RecordLocale) Valid() bool {
+	switch e {
+	case RecordLocaleArAE:
+		return true
+	case RecordLocaleArSA:
+		return true
+	case RecordLocaleDaDK:
+		return true
+	case RecordLocaleDeCH:
+		return true
+	case RecordLocaleDeDE:
+		return true
+	case RecordLocaleEnAB:
+		return true
+	case RecordLocaleEnAU:
+		return true
+	case RecordLocaleEnGB:
+		return true
+	case RecordLocaleEnIE:
+		return true
+	case RecordLocaleEnIN:
+		return true
+	case RecordLocaleEnNZ:
+		return true
+	case RecordLocaleEnUS:
+		return true
+	case RecordLocaleEnWL:
+		return true
+	case RecordLocaleEnZA:
+		return true
+	case RecordLocaleEsES:
+		return true
+	case RecordLocaleEsUS:
+		return true
+	case RecordLocaleFaIR:
+		return true
+	case RecordLocaleFrCA:
+		return true
+	case RecordLocaleFrFR:
+		return true
+	case RecordLocaleHeIL:
+		return true
+	case RecordLocaleHiIN:
+		return true
+	case RecordLocaleIDID:
+		return true
+	case RecordLocaleItIT:
+		return true
+	case RecordLocaleJaJP:
+		return true
+	case RecordLocaleKoKR:
+		return true
+	case RecordLocaleMsMY:
+		return true
+	case RecordLocaleNlNL:
+		return true
+	case RecordLocalePtBR:
+		return true
+	case RecordLocalePtPT:
+		return true
+	case RecordLocaleRuRU:
+		return true
+	case RecordLocaleSvSE:
+		return true
+	case RecordLocaleTaIN:
+		return true
+	case RecordLocaleTeIN:
+		return true
+	case RecordLocaleThTH:
+		return true
+	case RecordLocaleTrTR:
+		return true
+	case RecordLocaleViVN:
+		return true
+	case RecordLocaleZhCN:
+		return true
+	case RecordLocaleZhTW:
 		return true
 	default:
 		return false
@@ -2064,6 +2205,18 @@ type FlowPlayback struct {
 // FlowPlaybackCommand defines model for FlowPlayback.Command.
 type FlowPlaybackCommand string
 
+// FlowRecord defines model for FlowRecord.
+type FlowRecord struct {
+	Command FlowRecordCommand `json:"command"`
+
+	// Conditions All must hold for the command to run; of what was never gathered only ne and != hold
+	Conditions *Conditions `json:"conditions,omitempty"`
+	Options    *Record     `json:"options,omitempty"`
+}
+
+// FlowRecordCommand defines model for FlowRecord.Command.
+type FlowRecordCommand string
+
 // FlowRinging defines model for FlowRinging.
 type FlowRinging struct {
 	Command FlowRingingCommand `json:"command"`
@@ -2301,11 +2454,31 @@ type QualityInsights struct {
 	Pdd *string `json:"pdd,omitempty"`
 }
 
+// Record defines model for Record.
+type Record struct {
+	// Beep A tone before it
+	Beep   *bool `json:"beep,omitempty"`
+	EndKey *Key  `json:"endKey,omitempty"`
+
+	// MaxLength Seconds; 0 is 3600
+	MaxLength *int `json:"maxLength,omitempty"`
+
+	// Timeout Seconds of silence that end it; 0 is 5
+	Timeout *int `json:"timeout,omitempty"`
+
+	// Transcribe Have it transcribed as soon as its file is made
+	Transcribe       *bool         `json:"transcribe,omitempty"`
+	TranscribeLocale *RecordLocale `json:"transcribeLocale,omitempty"`
+}
+
 // RecordCall defines model for RecordCall.
 type RecordCall struct {
 	MaxLength *int  `json:"maxLength,omitempty"`
 	Stereo    *bool `json:"stereo,omitempty"`
 }
+
+// RecordLocale defines model for RecordLocale.
+type RecordLocale string
 
 // RecordStart defines model for RecordStart.
 type RecordStart string
@@ -2828,6 +3001,12 @@ type PlaybackCallParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// RecordMessageParams defines parameters for RecordMessage.
+type RecordMessageParams struct {
+	// IdempotencyKey Makes a POST safe to repeat: the same key with the same body within 24 hours gets the first answer again and nothing is done twice; with another body it gets 422. A request that was refused is not remembered. Other methods ignore it.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListCallRecordingsParams defines parameters for ListCallRecordings.
 type ListCallRecordingsParams struct {
 	// Limit How many at most
@@ -3025,6 +3204,9 @@ type HangupCallJSONRequestBody = HangupCall
 // PlaybackCallJSONRequestBody defines body for PlaybackCall for application/json ContentType.
 type PlaybackCallJSONRequestBody = Playback
 
+// RecordMessageJSONRequestBody defines body for RecordMessage for application/json ContentType.
+type RecordMessageJSONRequestBody = Record
+
 // RecordCallChannelCallJSONRequestBody defines body for RecordCallChannelCall for application/json ContentType.
 type RecordCallChannelCallJSONRequestBody = RecordCall
 
@@ -3182,6 +3364,40 @@ func (t *FarFlowCommand) MergeFlowGather(v FlowGather) error {
 	return err
 }
 
+// AsFlowRecord returns the union data inside the FarFlowCommand as a FlowRecord
+func (t FarFlowCommand) AsFlowRecord() (FlowRecord, error) {
+	var body FlowRecord
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFlowRecord overwrites any union data inside the FarFlowCommand as the provided FlowRecord
+func (t *FarFlowCommand) FromFlowRecord(v FlowRecord) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"record"}`))
+	t.union = b
+	return err
+}
+
+// MergeFlowRecord performs a merge with any union data inside the FarFlowCommand, using the provided FlowRecord
+func (t *FarFlowCommand) MergeFlowRecord(v FlowRecord) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"record"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
 // AsFlowPause returns the union data inside the FarFlowCommand as a FlowPause
 func (t FarFlowCommand) AsFlowPause() (FlowPause, error) {
 	var body FlowPause
@@ -3238,6 +3454,8 @@ func (t FarFlowCommand) ValueByDiscriminator() (interface{}, error) {
 		return t.AsFlowPause()
 	case "playback":
 		return t.AsFlowPlayback()
+	case "record":
+		return t.AsFlowRecord()
 	case "say":
 		return t.AsFlowSay()
 	default:
@@ -3459,6 +3677,40 @@ func (t *FlowCommand) MergeFlowGather(v FlowGather) error {
 	return err
 }
 
+// AsFlowRecord returns the union data inside the FlowCommand as a FlowRecord
+func (t FlowCommand) AsFlowRecord() (FlowRecord, error) {
+	var body FlowRecord
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFlowRecord overwrites any union data inside the FlowCommand as the provided FlowRecord
+func (t *FlowCommand) FromFlowRecord(v FlowRecord) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"record"}`))
+	t.union = b
+	return err
+}
+
+// MergeFlowRecord performs a merge with any union data inside the FlowCommand, using the provided FlowRecord
+func (t *FlowCommand) MergeFlowRecord(v FlowRecord) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"record"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
 // AsFlowBridge returns the union data inside the FlowCommand as a FlowBridge
 func (t FlowCommand) AsFlowBridge() (FlowBridge, error) {
 	var body FlowBridge
@@ -3553,6 +3805,8 @@ func (t FlowCommand) ValueByDiscriminator() (interface{}, error) {
 		return t.AsFlowPause()
 	case "playback":
 		return t.AsFlowPlayback()
+	case "record":
+		return t.AsFlowRecord()
 	case "ringing":
 		return t.AsFlowRinging()
 	case "say":
@@ -3708,6 +3962,40 @@ func (t *OutboundFlowCommand) MergeFlowGather(v FlowGather) error {
 	return err
 }
 
+// AsFlowRecord returns the union data inside the OutboundFlowCommand as a FlowRecord
+func (t OutboundFlowCommand) AsFlowRecord() (FlowRecord, error) {
+	var body FlowRecord
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFlowRecord overwrites any union data inside the OutboundFlowCommand as the provided FlowRecord
+func (t *OutboundFlowCommand) FromFlowRecord(v FlowRecord) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"record"}`))
+	t.union = b
+	return err
+}
+
+// MergeFlowRecord performs a merge with any union data inside the OutboundFlowCommand, using the provided FlowRecord
+func (t *OutboundFlowCommand) MergeFlowRecord(v FlowRecord) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"command":"record"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
 // AsFlowBridge returns the union data inside the OutboundFlowCommand as a FlowBridge
 func (t OutboundFlowCommand) AsFlowBridge() (FlowBridge, error) {
 	var body FlowBridge
@@ -3800,6 +4088,8 @@ func (t OutboundFlowCommand) ValueByDiscriminator() (interface{}, error) {
 		return t.AsFlowPause()
 	case "playback":
 		return t.AsFlowPlayback()
+	case "record":
+		return t.AsFlowRecord()
 	case "say":
 		return t.AsFlowSay()
 	default:
@@ -3864,6 +4154,9 @@ type ServerInterface interface {
 	// PlaybackCall Play audio files to a call
 	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/playback)
 	PlaybackCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params PlaybackCallParams)
+	// RecordMessage Record a message of the party, as voicemail does
+	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/record)
+	RecordMessage(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params RecordMessageParams)
 	// ListCallRecordings List the recordings of a live call
 	// (GET /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/recordings)
 	ListCallRecordings(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params ListCallRecordingsParams)
@@ -4092,6 +4385,12 @@ func (_ Unimplemented) HangupCall(w http.ResponseWriter, r *http.Request, worksp
 // PlaybackCall Play audio files to a call
 // (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/playback)
 func (_ Unimplemented) PlaybackCall(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params PlaybackCallParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RecordMessage Record a message of the party, as voicemail does
+// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/record)
+func (_ Unimplemented) RecordMessage(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params RecordMessageParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -5382,6 +5681,74 @@ func (siw *ServerInterfaceWrapper) PlaybackCall(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.PlaybackCall(w, r, workspaceID, channelID, callID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RecordMessage operation middleware
+func (siw *ServerInterfaceWrapper) RecordMessage(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "workspaceId" -------------
+	var workspaceID WorkspaceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "workspaceId", chi.URLParam(r, "workspaceId"), &workspaceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "workspaceId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "channelId" -------------
+	var channelID ChannelID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "channelId", chi.URLParam(r, "channelId"), &channelID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "channelId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "callId" -------------
+	var callID CallID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "callId", chi.URLParam(r, "callId"), &callID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "callId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RecordMessageParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RecordMessage(w, r, workspaceID, channelID, callID, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -7803,6 +8170,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/playback", wrapper.PlaybackCall)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/record", wrapper.RecordMessage)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/recordings", wrapper.ListCallRecordings)
 	})
 	r.Group(func(r chi.Router) {
@@ -9065,6 +9435,105 @@ func (response PlaybackCall501JSONResponse) VisitPlaybackCallResponse(w http.Res
 type PlaybackCall503JSONResponse struct{ UnavailableJSONResponse }
 
 func (response PlaybackCall503JSONResponse) VisitPlaybackCallResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordMessageRequestObject struct {
+	WorkspaceID WorkspaceID `json:"workspaceId"`
+	ChannelID   ChannelID   `json:"channelId"`
+	CallID      CallID      `json:"callId"`
+	Params      RecordMessageParams
+	Body        *RecordMessageJSONRequestBody
+}
+
+type RecordMessageResponseObject interface {
+	VisitRecordMessageResponse(w http.ResponseWriter) error
+}
+
+type RecordMessage202JSONResponse CallCommandRecordResponse
+
+func (response RecordMessage202JSONResponse) VisitRecordMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordMessage400JSONResponse struct{ RequestErrorJSONResponse }
+
+func (response RecordMessage400JSONResponse) VisitRecordMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordMessage404JSONResponse RequestError
+
+func (response RecordMessage404JSONResponse) VisitRecordMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordMessage422JSONResponse struct{ ValidationErrorJSONResponse }
+
+func (response RecordMessage422JSONResponse) VisitRecordMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordMessage501JSONResponse RequestError
+
+func (response RecordMessage501JSONResponse) VisitRecordMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(501)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecordMessage503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response RecordMessage503JSONResponse) VisitRecordMessageResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13005,6 +13474,9 @@ type StrictServerInterface interface {
 	// PlaybackCall Play audio files to a call
 	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/playback)
 	PlaybackCall(ctx context.Context, request PlaybackCallRequestObject) (PlaybackCallResponseObject, error)
+	// RecordMessage Record a message of the party, as voicemail does
+	// (POST /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/record)
+	RecordMessage(ctx context.Context, request RecordMessageRequestObject) (RecordMessageResponseObject, error)
 	// ListCallRecordings List the recordings of a live call
 	// (GET /workspaces/{workspaceId}/channels/{channelId}/calls/{callId}/recordings)
 	ListCallRecordings(ctx context.Context, request ListCallRecordingsRequestObject) (ListCallRecordingsResponseObject, error)
@@ -13652,6 +14124,45 @@ func (sh *strictHandler) PlaybackCall(w http.ResponseWriter, r *http.Request, wo
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(PlaybackCallResponseObject); ok {
 		if err := validResponse.VisitPlaybackCallResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RecordMessage operation middleware
+func (sh *strictHandler) RecordMessage(w http.ResponseWriter, r *http.Request, workspaceID WorkspaceID, channelID ChannelID, callID CallID, params RecordMessageParams) {
+	var request RecordMessageRequestObject
+
+	request.WorkspaceID = workspaceID
+	request.ChannelID = channelID
+	request.CallID = callID
+	request.Params = params
+
+	var body RecordMessageJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+			return
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RecordMessage(ctx, request.(RecordMessageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecordMessage")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RecordMessageResponseObject); ok {
+		if err := validResponse.VisitRecordMessageResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
