@@ -25,7 +25,6 @@ type gather struct {
 	keys   []byte
 	ear    *ear   // of this round; nil = keys only, or a key came before any word
 	limit  *alarm // of the wait; nil while the prompt plays or the party speaks
-	tones  bool   // keys are listened for by their sound, too
 }
 
 func gatherOf(t *turn, spec *voice.Gather) *gather {
@@ -43,17 +42,9 @@ func gatherOf(t *turn, spec *voice.Gather) *gather {
 }
 
 func (g *gather) begin(ctx context.Context) {
-	l := g.turn.l
 	if err := g.turn.s.m.able(g.spec); err != nil {
 		g.turn.fail(err)
 		return
-	}
-	if g.spec.Input.Keys() && l.stream.Event == nil {
-		if err := l.media.HearKeys(true); err != nil {
-			g.turn.fail(err)
-			return
-		}
-		g.tones = true
 	}
 	g.again = func() { g.round(ctx) }
 	g.again()
@@ -209,8 +200,5 @@ func (g *gather) drop() {
 	g.deafen()
 	if g.prompt != nil {
 		g.prompt.drop()
-	}
-	if g.tones {
-		g.turn.s.quietly("stop listening for keys", g.turn.l, g.turn.l.media.HearKeys(false))
 	}
 }

@@ -100,20 +100,39 @@ func TestGatherKeys(t *testing.T) {
 	r.stored(c.ID)
 }
 
-// Keys of a party that agreed on no telephone-event are heard by their sound, and
-// only while somebody listens for them.
+// Keys of a party that agreed on no telephone-event are heard by their sound: by the
+// gather, and also by what listens for keys after it.
 func TestGatherTones(t *testing.T) {
 	r := newRig(t, func(c *voice.Channel) {
-		c.Inbound.Flow = []voice.FlowCommand{{Command: &voice.Gather{MaxNumKeys: 3}}, {Command: &voice.Pause{Length: 3600}}}
+		c.Inbound.Flow = []voice.FlowCommand{
+			{Command: &voice.Gather{MaxNumKeys: 3}},
+			{Command: &voice.Record{EndKey: "#", Timeout: 3600}},
+			{Command: &voice.Pause{Length: 3600}},
+		}
 	})
 	p := r.phone()
 	c := r.live(voice.Incoming, voice.CallOngoing)
 	r.answered(p)
-	id := c.Commands[0].ID
-	r.becomes(c.ID, id, voice.CommandOngoing)
-	keys := tone.Keys("159", 100*time.Millisecond, 100*time.Millisecond).At(8000)
-	p.talk(t, append(append([]int16(nil), keys.Samples...), make([]int16, 4000)...))
-	r.gathered(c.ID, id, "159", "-")
+	gather, record := c.Commands[0].ID, c.Commands[1].ID
+	press := func(keys string) {
+		t.Helper()
+		tones := tone.Keys(keys, 100*time.Millisecond, 100*time.Millisecond).At(8000)
+		p.talk(t, append(append([]int16(nil), tones.Samples...), make([]int16, 4000)...))
+	}
+	r.becomes(c.ID, gather, voice.CommandOngoing)
+	press("159")
+	r.gathered(c.ID, gather, "159", "-")
+	var message voice.RecordingID
+	testkit.Eventually(t, patience, func() bool {
+		message = r.becomes(c.ID, record, voice.CommandOngoing).Recording
+		return message != ""
+	})
+	r.begun(c.ID, message)
+	press("#")
+	r.why(c.ID, record, voice.CommandCompleted, "")
+	if got := r.storedRecording(message, voice.RecordingCompleted); got.EndCause != voice.EndStopped {
+		t.Errorf("the message ended by %s", got.EndCause)
+	}
 	errorless(t, p.Hangup(16))
 	r.stored(c.ID)
 }
