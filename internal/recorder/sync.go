@@ -16,6 +16,7 @@ type syncing struct {
 	opened  bool
 	final   bool          // drained before this round's fsync, so that it is the last
 	err     error         // of the last fsync
+	closed  bool          // nothing is to be done any more
 	failing bool          // the last fsync failed
 	since   time.Duration // first failure in a row
 }
@@ -46,6 +47,11 @@ func (r *Recorder) sync(stop <-chan struct{}) {
 		for _, c := range captures {
 			if !all {
 				c.syncing.called.Store(false)
+			}
+			// The writer says that a capture is drained, and then that there is an errand:
+			// a round of all in between has closed it before the errand comes.
+			if c.syncing.closed {
+				continue
 			}
 			// Looked at before the fsync: what is drained during it is not in it.
 			c.syncing.final = c.drained.Load()
@@ -210,6 +216,7 @@ func (r *Recorder) giveUp(c *Capture, last bool) bool {
 
 // close closes the file of a drained capture and tells its owner, last of all.
 func (r *Recorder) close(c *Capture) {
+	c.syncing.closed = true
 	var err error
 	if c.created.Load() {
 		err = c.writing.w.Close()
