@@ -47,7 +47,11 @@ func eventVerbs() []verb {
 			return err
 		}},
 		{"Events", voice.ActionView, ws + "/events", func(ctx context.Context, s *Service, p voice.Principal) error {
-			_, err := s.Events(ctx, p, voice.EventFilter{Workspace: "w"})
+			_, _, err := s.Events(ctx, p, voice.EventFilter{Workspace: "w"})
+			return err
+		}},
+		{"NextEvents", voice.ActionView, ws + "/events", func(ctx context.Context, s *Service, p voice.Principal) error {
+			_, _, err := s.NextEvents(ctx, p, voice.EventFilter{Workspace: "w"})
 			return err
 		}},
 	}

@@ -84,7 +84,7 @@ func New(o Options) (*API, error) {
 		receiptKey: key, ending: make(chan struct{}),
 	}
 	strict := openapi.NewStrictHandlerWithOptions(&verbs{
-		control: o.Service, streams: make(chan struct{}, maxStreams), ending: a.ending,
+		control: o.Service, streams: newStreams(), ending: a.ending,
 	}, nil, openapi.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  a.refuseUnbound,
 		ResponseErrorHandlerFunc: a.fail,

@@ -20,24 +20,18 @@ func (v *verbs) ListEvents(ctx context.Context, in openapi.ListEventsRequestObje
 	if p.Limit != nil {
 		f.Limit = *p.Limit
 	}
-	streaming := wantsStream(q.http.Header.Values("Accept"))
-	if streaming && p.LastEventID != nil {
-		f.After = *p.LastEventID
+	if wantsStream(q.http.Header.Values("Accept")) {
+		return v.stream(ctx, q, f, p.LastEventID)
 	}
-	told := v.control.Told()
-	found, err := v.control.Events(ctx, q.who, f)
+	found, on, err := v.control.Events(ctx, q.who, f)
 	if err != nil {
 		return nil, err
 	}
-	if streaming {
-		return v.stream(q, f, found, told)
-	}
-	out := openapi.ListEvents200JSONResponse{Results: make([]openapi.Event, len(found)), After: f.After}
+	out := openapi.ListEvents200JSONResponse{Results: make([]openapi.Event, len(found)), After: on}
 	for i := range found {
 		if out.Results[i], err = event(&found[i]); err != nil {
 			return nil, err
 		}
-		out.After = found[i].Seq
 	}
 	return out, nil
 }
@@ -119,25 +113,29 @@ func transcriptionEvent(t *voice.Transcription) toldTranscription {
 	}
 }
 
-func (v *verbs) stream(q *request, f voice.EventFilter, found []voice.Event, told <-chan struct{}) (openapi.ListEventsResponseObject, error) {
+func (v *verbs) stream(ctx context.Context, q *request, f voice.EventFilter, last *int64) (openapi.ListEventsResponseObject, error) {
+	if last != nil && *last < 0 {
+		return nil, &voice.Error{Code: voice.CodeInvalidParameter, Message: "The header Last-Event-ID must be the place of an event: a whole number"}
+	}
+	if last != nil {
+		f.After = *last
+	}
+	f.Limit = min(f.Limit, streamAtOnce)
+	leave, ok := v.streams.enter(f.Workspace)
+	if !ok {
+		return nil, &voice.Error{Code: voice.CodeUnavailable, Message: "There are as many streams of events as there may be: read events page by page"}
+	}
 	s := &eventStream{
-		filter: f, found: found, told: told, ending: v.ending, head: q.http.Method == http.MethodHead,
-		more: func(ctx context.Context, f voice.EventFilter) ([]voice.Event, <-chan struct{}, error) {
-			told := v.control.Told() // before we look
-			found, err := v.control.Events(ctx, q.who, f)
-			return found, told, err
-		},
-		mayStill: func(ctx context.Context) error {
-			_, err := v.control.Authenticate(ctx, q.http.Header.Get("Authorization"))
-			return err
-		},
-		ctx: q.http.Context(),
+		ctx: q.http.Context(), filter: f, who: q.who, control: v.control, ending: v.ending, leave: leave,
+		key: q.http.Header.Get("Authorization"), head: q.http.Method == http.MethodHead,
 	}
-	select {
-	case v.streams <- struct{}{}:
-	default:
-		return nil, &voice.Error{Code: voice.CodeUnavailable, Message: "The server has as many streams of events as it can: read events page by page"}
+	// What is there to begin with is looked at now, while it can be answered with an
+	// error.
+	s.told = v.control.Told()
+	var err error
+	if s.found, s.on, err = v.control.Events(ctx, q.who, f); err != nil {
+		leave()
+		return nil, err
 	}
-	s.leave = func() { <-v.streams }
 	return s, nil
 }

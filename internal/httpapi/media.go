@@ -19,7 +19,7 @@ func (v *verbs) UploadMedia(ctx context.Context, in openapi.UploadMediaRequestOb
 	if errors.As(err, &large) {
 		return nil, &voice.Error{Code: voice.CodeBodyTooLarge, Message: "The file has more than 64 MiB"}
 	}
-	var broken *brokenUpload
+	var broken *uploadError
 	if errors.As(err, &broken) {
 		return nil, &voice.Error{Code: voice.CodeInvalidParameter, Message: "The file could not be read to its end", Err: err}
 	}
@@ -71,10 +71,10 @@ type upload struct {
 	control *http.ResponseController
 }
 
-// brokenUpload marks what went wrong with the sender.
-type brokenUpload struct{ error }
+// uploadError marks what went wrong with the sender.
+type uploadError struct{ error }
 
-func (b *brokenUpload) Unwrap() error { return b.error }
+func (b *uploadError) Unwrap() error { return b.error }
 
 // newUpload is the body of a request, up to the largest file.
 func newUpload(w http.ResponseWriter, r *http.Request) *upload {
@@ -86,12 +86,12 @@ func (u *upload) Read(b []byte) (int, error) {
 	now := time.Now()
 	for _, more := range []error{u.control.SetReadDeadline(now.Add(readTime)), u.control.SetWriteDeadline(now.Add(writeTime))} {
 		if more != nil && !errors.Is(more, http.ErrNotSupported) {
-			return 0, &brokenUpload{more}
+			return 0, &uploadError{more}
 		}
 	}
 	n, err := u.body.Read(b)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = &brokenUpload{err}
+		err = &uploadError{err}
 	}
 	return n, err
 }

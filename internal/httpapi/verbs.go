@@ -14,7 +14,7 @@ import (
 // into one call of control and its result into a response.
 type verbs struct {
 	control *control.Service
-	streams chan struct{}   // holds one for each stream of events
+	streams *streams
 	ending  <-chan struct{} // closed when the server is to end
 }
 

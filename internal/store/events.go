@@ -137,6 +137,17 @@ func (t *Tx) Events(f voice.EventFilter) ([]voice.Event, error) {
 	return out, nil
 }
 
+// LastEvent is the newest event of a workspace; 0 = there is none, or none any more.
+func (t *Tx) LastEvent(ws voice.WorkspaceID) (int64, error) {
+	var found []int64
+	err := t.db.NewSelect().Model((*eventRow)(nil)).Column("seq").Where("workspace = ?", string(ws)).
+		OrderExpr("seq DESC").Limit(1).Scan(t.ctx, &found)
+	if err != nil || len(found) == 0 {
+		return 0, fail("read the last event", err)
+	}
+	return found[0], nil
+}
+
 // Event returns one event of a workspace.
 func (t *Tx) Event(ws voice.WorkspaceID, id voice.EventID) (voice.Event, error) {
 	var r eventRow
