@@ -1,6 +1,11 @@
 package fetch
 
-import "net/netip"
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
 
 // Public reports whether an address is of the public internet: not this host, not
 // a private or local network, and nothing that stands for one of these (RFC 6890
@@ -38,7 +43,39 @@ func notPublic() []netip.Prefix {
 		netip.MustParsePrefix("100::/64"),
 		netip.MustParsePrefix("2001::/23"), // with Teredo
 		netip.MustParsePrefix("2001:db8::/32"),
+		netip.MustParsePrefix("3fff::/20"), // documentation, as 2001:db8::/32
+		netip.MustParsePrefix("5f00::/16"), // segments of a network
 		netip.MustParsePrefix("2002::/16"), // 6to4: may hold any IPv4 address
 		netip.MustParsePrefix("fec0::/10"),
 	}
+}
+
+// name reports what keeps a host, in lower case, from being a name. What ends in a
+// number is none: some programs read 2130706433, 0x7f.1 and 0177.0.0.1 as addresses
+// (WHATWG URL, section 3.5), and so could what stands between us and the receiver.
+func name(host string) error {
+	for i := range len(host) {
+		if c := host[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_' {
+			return errors.New("its host has characters that are in no name: write other letters as xn--…")
+		}
+	}
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	if strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") && strings.Trim(last[2:], "0123456789abcdef") == "" {
+		return fmt.Errorf("its host %s is neither a name nor an address in its usual form", host)
+	}
+	return nil
+}
+
+// local reports whether a name, in lower case, is never one of the public internet:
+// one without a dot, and those of names that are kept for local use.
+func local(host string) bool {
+	if !strings.Contains(host, ".") {
+		return true
+	}
+	for _, end := range []string{".localhost", ".localdomain", ".local", ".internal", ".home.arpa"} {
+		if strings.HasSuffix(host, end) {
+			return true
+		}
+	}
+	return false
 }

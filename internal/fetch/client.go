@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -97,15 +98,36 @@ func (c *Client) Check(address string, schemes ...string) error {
 		return errors.New("it is not a URL with a host")
 	case !slices.Contains(schemes, u.Scheme):
 		return fmt.Errorf("%w: it must be %s", ErrScheme, strings.Join(schemes, " or "))
-	case c.o.AllowPrivate:
-		return nil
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("its port %s is not one of 1 to 65535", port)
+		}
 	}
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+	if at, err := netip.ParseAddr(host); err == nil {
+		if c.o.AllowPrivate || Public(at) {
+			return nil
+		}
 		return fmt.Errorf("%w: %s", ErrPrivate, host)
 	}
-	if at, err := netip.ParseAddr(host); err == nil && !Public(at) {
+	if err := name(host); err != nil || c.o.AllowPrivate {
+		return err
+	}
+	if local(host) {
 		return fmt.Errorf("%w: %s", ErrPrivate, host)
+	}
+	return nil
+}
+
+// CheckExact reports what in an address would not be sent as it stands there, so
+// that its receiver could not tell that it was meant.
+func CheckExact(address string) error {
+	if strings.Contains(address, "#") {
+		return errors.New("it has a fragment, which is never sent")
+	}
+	if strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"<>\^`+"`{|}", r) }) {
+		return errors.New("it has characters that a URL must have percent-encoded")
 	}
 	return nil
 }

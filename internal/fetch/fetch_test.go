@@ -37,6 +37,12 @@ func TestCheck(t *testing.T) {
 		"https://example.com/a": nil, "https://1.1.1.1:8443/": nil,
 		"http://example.com/": ErrScheme, "ftp://example.com/": ErrScheme, "file:///etc/passwd": io.EOF, "https:///a": io.EOF, "https:a": io.EOF, "%": io.EOF,
 		"https://localhost/": ErrPrivate, "https://a.LOCALHOST./": ErrPrivate, "https://127.0.0.1/": ErrPrivate, "https://[::1]/": ErrPrivate, "https://[fe80::1%25eth0]/": ErrPrivate,
+		"https://[::ffff:7f00:1]/": ErrPrivate, "https://localhost.localdomain/": ErrPrivate, "https://printer.local/": ErrPrivate,
+		"https://metadata.google.internal/": ErrPrivate, "https://router/": ErrPrivate, "https://[3fff::1]/": ErrPrivate,
+		// An address in another form: where it is not taken for a name, either.
+		"https://2130706433/": io.EOF, "https://0177.0.0.1/": io.EOF, "https://0x7f.1/": io.EOF, "https://0x7f000001/": io.EOF, "https://127.1/": io.EOF,
+		"https://127.0.0.0x1./": io.EOF, "https://0/": io.EOF, "https://0x/": io.EOF, "https://１２７.0.0.1/": io.EOF, "https://127。0。0。1/": io.EOF, "https://ⓔxample.com/": io.EOF,
+		"https://example.com:0/": io.EOF, "https://example.com:65536/": io.EOF, "https://example.com:65535/": nil, "https://xn--mnchen-3ya.de/": nil, "https://a_b.0x.example/": nil,
 	} {
 		err := strict.Check(address, "https")
 		if want == nil && err != nil || want != nil && err == nil || want != nil && !errors.Is(want, io.EOF) && !errors.Is(err, want) {
@@ -44,6 +50,18 @@ func TestCheck(t *testing.T) {
 		}
 		if errors.Is(want, ErrPrivate) && open.Check(address, "https") != nil {
 			t.Errorf("%s is refused where it is allowed", address)
+		}
+	}
+}
+
+// TestCheckExact: what is signed must be what is sent.
+func TestCheckExact(t *testing.T) {
+	for address, ok := range map[string]bool{
+		"https://example.com/a/b%20c?d=e&f=%C3%BC": true, "https://example.com": true, "https://[2606:4700::1]/": true,
+		"https://example.com/#a": false, "https://example.com/a b": false, "https://example.com/ü": false, "https://example.com/a|b": false, "https://example.com/\x7f": false,
+	} {
+		if err := CheckExact(address); (err == nil) != ok {
+			t.Errorf("%s: %v", address, err)
 		}
 	}
 }

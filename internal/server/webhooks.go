@@ -27,5 +27,10 @@ func (s *Server) openWebhooks() (func(url string) error, error) {
 	if c.AllowPrivateURLs {
 		schemes = append(schemes, "http")
 	}
-	return func(url string) error { return client.Check(url, schemes...) }, err
+	return func(url string) error {
+		if err := client.Check(url, schemes...); err != nil {
+			return err
+		}
+		return fetch.CheckExact(url) // it is signed
+	}, err
 }
