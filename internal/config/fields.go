@@ -81,17 +81,17 @@ func recordingFields() []Field {
 		},
 		durationField("recording.flush", "how often what is recorded is written", func(c *Config) *time.Duration { return &c.Recording.Flush }, 10*time.Millisecond, 10*time.Second),
 		durationField("recording.sync", "how often what is written is synced to disk", func(c *Config) *time.Duration { return &c.Recording.Sync }, 10*time.Millisecond, time.Minute),
-		intField("recording.renderers", "files made from recordings at once, beside one more for masters; 0 = one less than there are CPUs, at least 1", func(c *Config) *int { return &c.Recording.Renderers }, 0, 1024),
+		intField("recording.renderers", "files made from recordings at once, beside one more for masters; 0 = one less than there are CPUs, at least 1", func(c *Config) *int { return &c.Recording.Renderers }, 1024),
 	}
 }
 
 func callFields() []Field {
 	return []Field{
-		intField("session.max_calls", "call sessions at once; 0 = as many as there are ports", func(c *Config) *int { return &c.Session.MaxCalls }, 0, 1_000_000),
+		intField("session.max_calls", "call sessions at once; 0 = as many as there are ports", func(c *Config) *int { return &c.Session.MaxCalls }, 1_000_000),
 		// RFC 4028 §5: Min-SE is 90 seconds at least.
 		durationField("session.min_se", "shortest SIP session interval that is accepted", func(c *Config) *time.Duration { return &c.Session.MinSE }, 90*time.Second, 24*time.Hour),
 		durationField("session.expires", "SIP session interval that is asked for", func(c *Config) *time.Duration { return &c.Session.Expires }, 90*time.Second, 24*time.Hour),
-		intField("media.workers", "media workers; 0 = one per CPU", func(c *Config) *int { return &c.Media.Workers }, 0, 1024),
+		intField("media.workers", "media workers; 0 = one per CPU", func(c *Config) *int { return &c.Media.Workers }, 1024),
 		{
 			Key: "media.io_uring", Help: "use io_uring where the system has it, else epoll",
 			get: func(c *Config) string { return strconv.FormatBool(c.Media.Uring) },
@@ -116,7 +116,7 @@ func speechFields() []Field {
 		textField("speech.understand_model", "its model", func(c *Config) *string { return &c.Speech.UnderstandModel }, notEmpty),
 		textField("speech.understand_locales", "the locales that it understands, separated by commas", func(c *Config) *string { return &c.Speech.UnderstandLocales }, anyText),
 		textField("speech.models", "directory of pocketsphinx's models; default: where packages put them", func(c *Config) *string { return &c.Speech.Models }, anyText),
-		intField("speech.programs", "programs that speak or listen at once; 0 = one less than there are CPUs, at least 1", func(c *Config) *int { return &c.Speech.Programs }, 0, 1024),
+		intField("speech.programs", "programs that speak or listen at once; 0 = one less than there are CPUs, at least 1", func(c *Config) *int { return &c.Speech.Programs }, 1024),
 	}
 }
 
@@ -158,7 +158,8 @@ func bytesField(key, help string, member func(*Config) *int64, least, most int64
 	}
 }
 
-func intField(key, help string, member func(*Config) *int, least, most int) Field {
+// intField is of a number from 0 on.
+func intField(key, help string, member func(*Config) *int, most int) Field {
 	return Field{
 		Key: key, Help: help,
 		get: func(c *Config) string { return strconv.Itoa(*member(c)) },
@@ -168,7 +169,7 @@ func intField(key, help string, member func(*Config) *int, least, most int) Fiel
 				return fmt.Errorf("%q is not a whole number", s)
 			}
 			*member(c) = n
-			return between(n, least, most, strconv.Itoa)
+			return between(n, 0, most, strconv.Itoa)
 		},
 	}
 }

@@ -26,7 +26,7 @@ func (s *Service) RecordCall(ctx context.Context, who voice.Principal, t Target,
 	in.MaxLength = clamp(in.MaxLength)
 	// An answer that is kept is given even when the call has ended since.
 	return act(ctx, s, t.Workspace, o, func(ctx context.Context) (Recorded, error) {
-		if _, err := s.running(ctx, t); err != nil {
+		if err := s.running(ctx, t); err != nil {
 			return Recorded{}, err
 		}
 		result, id, err := s.sessions.Record(ctx, t.Call, &in)
@@ -100,7 +100,7 @@ func (s *Service) UpdateRecording(ctx context.Context, who voice.Principal, t Ta
 	if b != "" && to != voice.RecordingPaused {
 		return voice.Recording{}, voice.Invalid(map[string][]string{"pauseBehavior": {"goes with status paused only"}})
 	}
-	if _, err := s.running(ctx, t); err != nil {
+	if err := s.running(ctx, t); err != nil {
 		return voice.Recording{}, err
 	}
 	return act(ctx, s, t.Workspace, Once{}, func(ctx context.Context) (voice.Recording, error) {

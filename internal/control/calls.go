@@ -213,14 +213,14 @@ func (s *Service) find(ctx context.Context, t Target) (c voice.Call, live bool, 
 	return c, false, err
 }
 
-// running returns a call that runs. One that ended is voice.CodeCallNotActive,
+// running reports whether a call runs. One that ended is voice.CodeCallNotActive,
 // one that waits for its time voice.CodeCallNotInState.
-func (s *Service) running(ctx context.Context, t Target) (voice.Call, error) {
+func (s *Service) running(ctx context.Context, t Target) error {
 	c, live, err := s.find(ctx, t)
 	if err == nil && !live {
-		err = notRunning(&c)
+		return notRunning(&c)
 	}
-	return c, err
+	return err
 }
 
 // notRunning says why a call takes no commands now.

@@ -47,7 +47,7 @@ func (s *Service) Voicemail(ctx context.Context, who voice.Principal, t Target, 
 	}
 	// An answer that is kept is given even when the call has ended since.
 	return act(ctx, s, t.Workspace, o, func(ctx context.Context) (Recorded, error) {
-		if _, err := s.running(ctx, t); err != nil {
+		if err := s.running(ctx, t); err != nil {
 			return Recorded{}, err
 		}
 		result, id, err := s.sessions.Voicemail(ctx, t.Call, &c)
@@ -67,7 +67,7 @@ func (s *Service) command(ctx context.Context, who voice.Principal, t Target, be
 	}
 	// An answer that is kept is given even when the call has ended since.
 	return act(ctx, s, t.Workspace, o, func(ctx context.Context) (voice.CommandResult, error) {
-		if _, err := s.running(ctx, t); err != nil {
+		if err := s.running(ctx, t); err != nil {
 			return voice.CommandResult{}, err
 		}
 		result, err := s.sessions.Do(ctx, t.Call, c)
@@ -98,7 +98,7 @@ func (s *Service) Bridge(ctx context.Context, who voice.Principal, t Target, in 
 	}
 	// An answer that is kept is given even when the call has ended since.
 	return act(ctx, s, t.Workspace, o, func(ctx context.Context) (Bridged, error) {
-		if _, err := s.running(ctx, t); err != nil {
+		if err := s.running(ctx, t); err != nil {
 			return Bridged{}, err
 		}
 		result, far, err := s.sessions.Bridge(ctx, t.Call, clampBridge(&in))

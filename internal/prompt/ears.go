@@ -17,7 +17,7 @@ import (
 // from any goroutine.
 type Ears struct {
 	by   speech.Recognizer // nil = there is none
-	life context.Context
+	life context.Context   //nolint:containedctx // ends with the Ears, whatever was begun
 	end  context.CancelFunc
 
 	mu     sync.Mutex // guards closed, and wg's growing after it

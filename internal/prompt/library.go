@@ -57,7 +57,7 @@ type Library struct {
 	shelf   *shelf
 	loading chan struct{} // a token for each file that is being loaded
 	metrics *metrics
-	life    context.Context
+	life    context.Context //nolint:containedctx // ends with the Library, whatever was begun
 	end     context.CancelFunc
 
 	mu     sync.Mutex // guards closed, and wg's growing after it

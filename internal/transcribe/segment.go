@@ -14,7 +14,7 @@ import (
 const (
 	gap         = 600 * time.Millisecond // between two words begins another one
 	mostText    = 84                     // characters: two lines of subtitles
-	mostSeconds = 8 * time.Second
+	longestText = 8 * time.Second
 	mostSummary = 200 // characters
 )
 
@@ -32,7 +32,7 @@ func segments(p piece, channel int, words []speech.Word) []voice.Segment {
 		}
 		begin, end := (p.start + w.Start).Milliseconds(), (p.start + w.End).Milliseconds()
 		if n := len(out); n > 0 && w.Start-last < gap && len(out[n-1].Text)+1+len(text) <= mostText &&
-			end-out[n-1].StartMs <= mostSeconds.Milliseconds() {
+			end-out[n-1].StartMs <= longestText.Milliseconds() {
 			out[n-1].Text += " " + text
 			out[n-1].EndMs = max(out[n-1].EndMs, end)
 		} else {

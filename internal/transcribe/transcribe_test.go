@@ -232,7 +232,7 @@ func TestNoPieceIsLong(t *testing.T) {
 	words := 0
 	for _, s := range got.Segments {
 		words += len(strings.Fields(s.Text))
-		if s.EndMs-s.StartMs > mostSeconds.Milliseconds() || len(s.Text) > mostText {
+		if s.EndMs-s.StartMs > longestText.Milliseconds() || len(s.Text) > mostText {
 			t.Errorf("%+v is more than a glance", s)
 		}
 	}

@@ -107,8 +107,8 @@ func commandFaults(c Command, say sayFault) {
 		gatherFaults(c, say)
 	case *Record:
 		say(".endKey", keyFault(c.EndKey))
-		say(".maxLength", between(c.MaxLength, 0, MaxCommandLength))
-		say(".timeout", between(c.Timeout, 0, MaxCommandLength))
+		say(".maxLength", upTo(c.MaxLength, MaxCommandLength))
+		say(".timeout", upTo(c.Timeout, MaxCommandLength))
 		say(".transcribeLocale", localeFault(c.TranscribeLocale, RecordLocales()))
 	case *RecordCall:
 		if c.MaxLength < 0 {
@@ -155,9 +155,9 @@ func playbackFaults(c *Playback, at string, say sayFault) {
 	for i, m := range c.Media {
 		say(fmt.Sprintf("%s.media.%d", at, i), mediaFault(m))
 	}
-	say(at+".loop", between(c.Loop, 0, MaxLoop))
-	say(at+".timeout", between(c.Timeout, 0, MaxCommandLength))
-	say(at+".pauseMilliseconds", between(c.Gap, 0, MaxMediaPause))
+	say(at+".loop", upTo(c.Loop, MaxLoop))
+	say(at+".timeout", upTo(c.Timeout, MaxCommandLength))
+	say(at+".pauseMilliseconds", upTo(c.Gap, MaxMediaPause))
 }
 
 // mediaFault: a file is an address of the web, or one that was uploaded. Whether
@@ -187,15 +187,15 @@ func speakFaults(c *Say, at string, say sayFault) {
 	if len(c.Voice) > 100 {
 		say(at+".voice", "must have 100 characters at most")
 	}
-	say(at+".loop", between(c.Loop, 0, MaxLoop))
-	say(at+".timeout", between(c.Timeout, 0, MaxCommandLength))
+	say(at+".loop", upTo(c.Loop, MaxLoop))
+	say(at+".timeout", upTo(c.Timeout, MaxCommandLength))
 }
 
 func gatherFaults(c *Gather, say sayFault) {
-	say(".maxNumKeys", between(c.MaxNumKeys, 0, MaxGatherKeys))
+	say(".maxNumKeys", upTo(c.MaxNumKeys, MaxGatherKeys))
 	say(".endKey", keyFault(c.EndKey))
-	say(".timeout", between(c.Timeout, 0, MaxCommandLength))
-	say(".retries", between(c.Retries, 0, MaxGatherRetries))
+	say(".timeout", upTo(c.Timeout, MaxCommandLength))
+	say(".retries", upTo(c.Retries, MaxGatherRetries))
 	if c.Input != "" && !slices.Contains(GatherInputs(), c.Input) {
 		say(".input", "must be one of "+join(GatherInputs()))
 	}
@@ -219,9 +219,9 @@ func AMDFaults(a *AMDSettings, at string) map[string][]string {
 }
 
 func amdFaults(a *AMDSettings, at string, say sayFault) {
-	say(at+".wordCount", between(a.WordCount, 0, 100))
-	say(at+".speechTimeout", between(a.SpeechTimeout, 0, 60))
-	say(at+".beepTimeout", between(a.BeepTimeout, 0, 120))
+	say(at+".wordCount", upTo(a.WordCount, 100))
+	say(at+".speechTimeout", upTo(a.SpeechTimeout, 60))
+	say(at+".beepTimeout", upTo(a.BeepTimeout, 120))
 	say(at+".speechLocale", localeFault(a.SpeechLocale, GatherLocales()))
 	switch a.IfMachineNotifyAfter {
 	case "", NotifyAfterWords, NotifyAfterSpeech, NotifyAfterBeep:
@@ -253,9 +253,9 @@ func localeFault(locale string, known []string) string {
 	return ""
 }
 
-func between(n, least, most int) string {
-	if n < least || n > most {
-		return fmt.Sprintf("must be %d to %d", least, most)
+func upTo(n, most int) string {
+	if n < 0 || n > most {
+		return fmt.Sprintf("must be 0 to %d", most)
 	}
 	return ""
 }
