@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"tapedeck/internal/control"
 	"tapedeck/internal/voice"
 )
 
@@ -55,13 +54,20 @@ func (s *streams) enter(ws voice.WorkspaceID) (leave func(), ok bool) {
 	}, true
 }
 
+// eventSource is what a stream asks of control.
+type eventSource interface {
+	Authenticate(ctx context.Context, authorization string) (voice.Principal, error)
+	NextEvents(context.Context, voice.Principal, voice.EventFilter) ([]voice.Event, int64, error)
+	Told() <-chan struct{}
+}
+
 // eventStream is a stream of server-sent events (WHATWG HTML, section 9.2). It
 // ends when the client goes, when its key is revoked, when events that it has not
 // had were forgotten, or when the server ends; the client then comes again with
 // Last-Event-ID.
 type eventStream struct {
 	ctx     context.Context //nolint:containedctx // that of the request, which the generated code does not hand on
-	control *control.Service
+	control eventSource
 	filter  voice.EventFilter
 	who     voice.Principal
 	key     string          // what the client said who it is

@@ -166,6 +166,13 @@ func TestWebhooks(t *testing.T) {
 	if len(rest["results"].([]any)) != 0 || strconv.FormatFloat(rest["after"].(float64), 'f', 0, 64) != after {
 		t.Errorf("after %s: %v", after, rest)
 	}
+	// Who asks for what has not come is behind all that came, all the same: it is not
+	// told later on that something is gone.
+	rest = n.Get(t, n.WorkspacePath()+"/events?type=transcription.failed")
+	if len(rest["results"].([]any)) != 0 || rest["after"] != page["after"] {
+		t.Errorf("of another type: %v", rest)
+	}
+	n.Do(t, http.MethodGet, n.WorkspacePath()+"/events", nil, With("Accept", "text/event-stream"), With("Last-Event-ID", "-1")).Problem(t, 400, voice.CodeInvalidParameter)
 }
 
 // verify checks both signatures as a receiver would.

@@ -2115,7 +2115,7 @@ type EventFilters = []EventFilter
 
 // EventPage defines model for EventPage.
 type EventPage struct {
-	// After Where to read on
+	// After Where to read on: behind all that was looked at, also where type leaves it out
 	After   int64   `json:"after"`
 	Results []Event `json:"results"`
 }
