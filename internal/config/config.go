@@ -101,7 +101,7 @@ func Default() *Config {
 			Buffer:      256 << 20,
 			MinFree:     1 << 30,
 			KeepJournal: 24 * time.Hour,
-			Flush:       250 * time.Millisecond,
+			Flush:       400 * time.Millisecond,
 			Sync:        time.Second,
 		},
 		Session: Session{MinSE: 90 * time.Second, Expires: 30 * time.Minute},

@@ -152,7 +152,7 @@ func TestFaults(t *testing.T) {
 		"node":                {yaml: "node: 'a b'", says: []string{`"a b" is not a name`}},
 		"data":                {yaml: "data: ' '", says: []string{"data: it is empty"}},
 		"number":              {yaml: "session: {max_calls: many}", says: []string{`"many" is not a whole number`}},
-		"sync":                {yaml: "recording: {sync: 100ms}", says: []string{"recording.sync: 100ms is shorter than recording.flush (250ms)"}},
+		"sync":                {yaml: "recording: {sync: 100ms}", says: []string{"recording.sync: 100ms is shorter than recording.flush (400ms)"}},
 		"expires":             {yaml: "session: {min_se: 2h}", says: []string{"session.expires: 30m is shorter than session.min_se (2h)"}},
 		"RFC 4028":            {yaml: "session: {min_se: 60s}", says: []string{"give 1m30s to 24h"}},
 		"password":            {yaml: "database: 'postgres://u:s3cret@h:port/x'", says: []string{"database: it is not a URL"}},

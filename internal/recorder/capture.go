@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// blockSize holds more than 250 ms of two G.711 parties (4.6 KiB), so a full
+	// blockSize holds more than 400 ms of two G.711 parties (7.4 kB), so a full
 	// block is the exception and the tick the rule.
 	blockSize   = 8 << 10
 	blockMemory = blockSize + 28
@@ -62,34 +62,37 @@ type Codec = journal.Codec
 // Capture is one recording while it runs. Its methods may be called from any
 // goroutine; the session calls them.
 type Capture struct {
+	// What every packet needs comes first, in one cache line: see Track.
 	r     *Recorder
-	spec  Spec
-	path  string
 	start time.Duration // of the journal's clock
-	share uint32        // of the writer's round that it belongs to
 
 	// mu is a leaf lock held for nanoseconds: never across I/O, never with another
 	// one. Packets and markers of all tracks go through it, which is what makes
 	// their order in the file the order of their arrival, and a pause fail-closed.
-	mu       sync.Mutex
-	open     bool // begun, not paused, not stopped, not failed: packets are taken
+	mu      sync.Mutex
+	since   time.Duration // packets that arrived before are not taken
+	fill    *journal.Block
+	packets uint64 // taken since the writer came by
+	lost    uint64 // in the gap that is open now
+	open    bool   // begun, not paused, not stopped, not failed: packets are taken
+
 	begun    bool
 	paused   bool
 	stopped  bool
 	dead     bool // failed
+	resumed  bool // the gate was shut before
 	begin    time.Duration
-	since    time.Duration // packets that arrived before are not taken
 	wall     time.Time
 	offset   time.Duration // of the stop
-	fill     *journal.Block
 	full     []*journal.Block
 	tracks   uint32   // opened so far, at most maxTracks
 	all      []*Track // that are open
-	resumed  bool     // the gate was shut before
-	packets  uint64   // taken since the writer came by
-	lost     uint64   // in the gap that is open now
 	lostFrom time.Duration
 	history  []byte // control entries so far, to be restated
+
+	spec  Spec
+	path  string
+	share uint32 // of the writer's round that it belongs to
 
 	untold atomic.Uint64 // lost packets that Notify was not told of
 

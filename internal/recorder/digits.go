@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -28,45 +29,67 @@ const (
 // keys follows the keys that a party presses, from telephone-events (RFC 4733).
 // The capture's lock guards it.
 type keys struct {
-	// clocks are the clock rates of the payload types that are telephone-events, Hz; 0
-	// = another format. A party may have two: with Opus, events count in its 48 kHz.
-	clocks [128]uint32
-	// rates are the clock rates of all payload types that were told of, Hz; 0 = unknown.
-	rates [128]uint32
+	// What every packet asks for comes first: it shares the cache line of the track's head.
+	events  [2]uint64     // a bit for each payload type that is a telephone-event
+	last    time.Duration // of what is pending
+	pending bool          // its entry was not written yet
 
-	any     bool // the rest holds a press
-	ssrc    uint32
-	rate    uint32 // of its clock, Hz
-	code    uint8
-	volume  uint8
-	time    uint64 // RTP time of its beginning
-	before  uint64 // clock units of its segments that are over
-	units   uint16 // clock units of the present segment so far
-	hidden  bool   // it began while the gate was shut
-	pending bool   // its entry was not written yet
-	from    time.Duration
-	last    time.Duration
+	any    bool // the rest holds a press
+	hidden bool // it began while the gate was shut
+	code   uint8
+	volume uint8
+	units  uint16 // clock units of the present segment so far
+	ssrc   uint32
+	rate   uint32 // of its clock, Hz
+	time   uint64 // RTP time of its beginning
+	before uint64 // clock units of its segments that are over
+	from   time.Duration
+
+	rates []rate // of all payload types that were told of, each once
+}
+
+// rate is the clock of a payload type. A party may have two telephone-events: with
+// Opus, events count in its 48 kHz.
+type rate struct {
+	pt uint8
+	hz uint32 // 0 = unknown
 }
 
 // learn notes which payload types are telephone-events. One that is not told of
 // keeps its meaning: packets of a former agreement may still come.
 func (k *keys) learn(codecs []Codec) {
 	for _, c := range codecs {
-		clock := uint32(0)
+		pt := c.PT & 127
+		bit := uint64(1) << (pt & 63)
+		k.events[pt>>6] &^= bit
 		if strings.EqualFold(c.Name, eventName) {
-			clock = eventRate
-			if c.ClockRate > 0 {
-				clock = uint32(c.ClockRate)
-			}
+			k.events[pt>>6] |= bit
 		}
-		k.clocks[c.PT&127] = clock
-		k.rates[c.PT&127] = uint32(max(0, c.ClockRate))
+		known := rate{pt: pt, hz: uint32(max(0, c.ClockRate))}
+		if i := slices.IndexFunc(k.rates, func(r rate) bool { return r.pt == pt }); i >= 0 {
+			k.rates[i] = known
+		} else {
+			k.rates = append(k.rates, known)
+		}
 	}
 }
 
 // is reports whether a packet is a telephone-event, be it late or a duplicate.
 func (k *keys) is(p *rtp.Received) bool {
-	return p.Verdict == rtp.Event || k.clocks[p.PT&127] != 0
+	return p.Verdict == rtp.Event || k.told(p.PT&127)
+}
+
+// told reports whether a payload type is known to be a telephone-event.
+func (k *keys) told(pt uint8) bool { return k.events[pt>>6]>>(pt&63)&1 != 0 }
+
+// hz is the clock rate of a payload type; 0 = unknown.
+func (k *keys) hz(pt uint8) uint32 {
+	for _, r := range k.rates {
+		if r.pt == pt&127 {
+			return r.hz
+		}
+	}
+	return 0
 }
 
 // read takes the packet of a telephone-event, whether it is kept or not, and
@@ -119,8 +142,8 @@ func (t *Track) hides(p *rtp.Received, e rtp.TelephoneEvent) bool {
 
 // clock is the rate that the events of a payload type count in.
 func (k *keys) clock(pt uint8) uint32 {
-	if clock := k.clocks[pt&127]; clock != 0 {
-		return clock
+	if hz := k.hz(pt); hz != 0 && k.told(pt&127) {
+		return hz
 	}
 	return eventRate
 }

@@ -2,7 +2,7 @@
 // copies RTP facts into blocks and appends the blocks to one journal file per
 // recording.
 //
-//	media worker → Track.Take → filling block → (full, or 250 ms) → writer → <dir>/<recording>.journal → (1 s) → fsync
+//	media worker → Track.Take → filling block → (full, or 400 ms) → writer → <dir>/<recording>.journal → (1 s) → fsync
 //
 // The call never waits for the recorder: Take copies under a lock that is held
 // for nanoseconds, and never does I/O. When the disk does not keep up, blocks

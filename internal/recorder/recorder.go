@@ -20,7 +20,7 @@ import (
 // Options configures a Recorder. Dir is required, the rest has defaults.
 type Options struct {
 	Dir        string        // where journals are written; made when missing
-	FlushEvery time.Duration // how long a packet may wait in memory; 0 = 250 ms
+	FlushEvery time.Duration // how long a packet may wait in memory; 0 = 400 ms
 	SyncEvery  time.Duration // how often written blocks are fsynced; 0 = 1 s
 	RetryFor   time.Duration // how long a failing disk is tried again before a capture fails; 0 = 30 s
 	Buffer     int64         // bytes of blocks in memory, all captures together; 0 = 64 MiB
@@ -35,7 +35,7 @@ type Options struct {
 
 // Defaults of Options.
 const (
-	defaultFlush  = 250 * time.Millisecond
+	defaultFlush  = 400 * time.Millisecond
 	defaultSync   = time.Second
 	defaultRetry  = 30 * time.Second
 	defaultBuffer = 64 << 20

@@ -19,7 +19,6 @@ const (
 // party has one source, and a new one when it is transferred: then packets of
 // both may come, in any order.
 type shut struct {
-	any     bool
 	next    uint8 // the place of the next source that is not known yet
 	sources [4]passed
 }
@@ -52,7 +51,7 @@ func (s *shut) see(p *rtp.Received, event bool) {
 	if f == nil {
 		f = &s.sources[int(s.next)%len(s.sources)]
 		s.next++
-		s.any, *f = true, passed{any: true, ssrc: p.SSRC}
+		*f = passed{any: true, ssrc: p.SSRC}
 	}
 	f.seq, f.time, f.excess = max(f.seq, p.Seq), max(f.time, p.Time), 0
 	// The time of an event is that of its beginning, and says nothing of when it came.

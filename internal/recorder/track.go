@@ -18,13 +18,15 @@ type TrackSpec struct {
 }
 
 // Track is where the packets of one participant go in. It is a tap of media
-// legs.
+// legs. Between two packets nothing of it stays in the processor's caches, so what
+// every packet needs lies together.
 type Track struct {
 	c      *Capture
 	number uint16
 
 	// Guarded by c.mu.
 	closed bool
+	wary   bool // shut holds something
 	keys   keys
 	shut   shut
 }
@@ -112,16 +114,17 @@ func (t *Track) admit(p *rtp.Received, packet *journal.Packet) bool {
 	if !c.open || p.Arrival < c.since {
 		if c.begun && !c.stopped {
 			t.shut.see(p, event)
+			t.wary = true
 		}
 		return false
 	}
-	if t.shut.any {
+	if t.wary {
 		// First the time: a source that was forgotten meanwhile counts from its
 		// beginning, and would be late for ever.
 		switch {
 		case p.Arrival-c.since > lateness:
-			t.shut = shut{}
-		case t.shut.late(p, event, t.keys.rates[p.PT&127], c.since-resumeGuard):
+			t.wary, t.shut = false, shut{}
+		case t.shut.late(p, event, t.keys.hz(p.PT), c.since-resumeGuard):
 			return false
 		}
 	}
