@@ -92,40 +92,41 @@ const (
 )
 
 // Call is one leg with its history, as the API shows it and the store keeps it.
-// Zero times mean "did not happen".
+// Zero times mean "did not happen". As JSON it is part of stored events, of which a
+// call makes a dozen: what is zero takes no room there.
 type Call struct {
-	ID        CallID
-	Workspace WorkspaceID
-	Channel   ChannelID
-	Parent    CallID // the A leg's call, on a bridged leg; else empty
+	ID        CallID      `json:",omitzero"`
+	Workspace WorkspaceID `json:",omitzero"`
+	Channel   ChannelID   `json:",omitzero"`
+	Parent    CallID      `json:",omitzero"` // the A leg's call, on a bridged leg; else empty
 
-	From, To  string // number or SIP URI, as dialled
-	Direction Direction
-	Type      CallType
-	Status    CallStatus
-	Reason    string // why it ended, in words; empty for a normal end
+	From, To  string     `json:",omitzero"` // number or SIP URI, as dialled
+	Direction Direction  `json:",omitzero"`
+	Type      CallType   `json:",omitzero"`
+	Status    CallStatus `json:",omitzero"`
+	Reason    string     `json:",omitzero"` // why it ended, in words; empty for a normal end
 
-	HangupCause   int // Q.850 cause, 0 = not ended
-	HangupSource  HangupSource
-	HangupSIPCode int // final SIP status code, 0 = none
-	UserAgent     string
+	HangupCause   int          `json:",omitzero"` // Q.850 cause, 0 = not ended
+	HangupSource  HangupSource `json:",omitzero"`
+	HangupSIPCode int          `json:",omitzero"` // final SIP status code, 0 = none
+	UserAgent     string       `json:",omitzero"`
 
-	RingTimeout     time.Duration
-	MaxDuration     time.Duration
-	NotificationURL string
-	Tags            []string
+	RingTimeout     time.Duration `json:",omitzero"`
+	MaxDuration     time.Duration `json:",omitzero"`
+	NotificationURL string        `json:",omitzero"`
+	Tags            []string      `json:",omitzero"`
 
-	FlowID   FlowID          // the current call flow; empty = none
-	Commands []CommandResult // its commands with their states, and those given beside it
+	FlowID   FlowID          `json:",omitzero"` // the current call flow; empty = none
+	Commands []CommandResult `json:",omitzero"` // its commands with their states, and those given beside it
 
-	Quality Quality
+	Quality Quality `json:",omitzero"`
 
-	AMD   *AMDResult // nil = not looked for, or not found yet
-	Order *CallOrder // of a call that is scheduled; nil once it is placed
+	AMD   *AMDResult `json:",omitzero"` // nil = not looked for, or not found yet
+	Order *CallOrder `json:",omitzero"` // of a call that is scheduled; nil once it is placed
 
-	CreatedAt, UpdatedAt           time.Time
-	RingingAt, AnsweredAt, EndedAt time.Time
-	ScheduledFor                   time.Time
+	CreatedAt, UpdatedAt           time.Time `json:",omitzero"`
+	RingingAt, AnsweredAt, EndedAt time.Time `json:",omitzero"`
+	ScheduledFor                   time.Time `json:",omitzero"`
 }
 
 // Duration is how long the call was answered: until it ended, or until now for

@@ -169,36 +169,36 @@ type RecordingChannel struct {
 
 // Recording is one request to keep a call's audio.
 type Recording struct {
-	ID        RecordingID
-	Workspace WorkspaceID
-	Channel   ChannelID
-	Call      CallID
+	ID        RecordingID `json:",omitzero"`
+	Workspace WorkspaceID `json:",omitzero"`
+	Channel   ChannelID   `json:",omitzero"`
+	Call      CallID      `json:",omitzero"`
 
-	Status    RecordingStatus
-	Origin    RecordingOrigin
-	Stereo    bool
-	MaxLength time.Duration
-	EndCause  EndCause // empty until it ended
-	Problem   string   // what went wrong, for status failed; else empty
+	Status    RecordingStatus `json:",omitzero"`
+	Origin    RecordingOrigin `json:",omitzero"`
+	Stereo    bool            `json:",omitzero"`
+	MaxLength time.Duration   `json:",omitzero"`
+	EndCause  EndCause        `json:",omitzero"` // empty until it ended
+	Problem   string          `json:",omitzero"` // what went wrong, for status failed; else empty
 
-	Direction Direction // of the call
-	From, To  string    // of the call
+	Direction Direction `json:",omitzero"` // of the call
+	From, To  string    `json:",omitzero"` // of the call
 
-	Duration time.Duration      // of the file; zero until it is made
-	Channels []RecordingChannel // one or two, once the file is made
+	Duration time.Duration      `json:",omitzero"` // of the file; zero until it is made
+	Channels []RecordingChannel `json:",omitzero"` // one or two, once the file is made
 
-	File    string // blob key of the WAV master; empty = none
-	Receipt string // blob key of the receipt; empty = none
-	Size    int64  // bytes of the WAV master
-	SHA256  string // hexadecimal, of the WAV master
+	File    string `json:",omitzero"` // blob key of the WAV master; empty = none
+	Receipt string `json:",omitzero"` // blob key of the receipt; empty = none
+	Size    int64  `json:",omitzero"` // bytes of the WAV master
+	SHA256  string `json:",omitzero"` // hexadecimal, of the WAV master
 
 	// Transcribe is the locale in which a transcription is made as soon as the
 	// file is there; empty = none was asked for. Transcribed: there is one.
-	Transcribe  string
-	Transcribed bool
+	Transcribe  string `json:",omitzero"`
+	Transcribed bool   `json:",omitzero"`
 
-	CreatedAt, UpdatedAt time.Time
-	StartedAt, EndedAt   time.Time
+	CreatedAt, UpdatedAt time.Time `json:",omitzero"`
+	StartedAt, EndedAt   time.Time `json:",omitzero"`
 }
 
 // RecordingFilter selects recordings for a list. Zero members select everything.

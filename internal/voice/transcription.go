@@ -59,19 +59,19 @@ type Segment struct {
 
 // Transcription is what was said in a recording.
 type Transcription struct {
-	ID        TranscriptionID
-	Workspace WorkspaceID
-	Recording RecordingID
-	Call      CallID
-	Channel   ChannelID
-	Status    TranscriptionStatus
-	Problem   string // why it failed, or why it is tried again
-	Stereo    bool   // each side was listened to on its own
-	Locale    string
-	Summary   string    // the first words of it
-	Segments  []Segment // by their beginning
+	ID        TranscriptionID     `json:",omitzero"`
+	Workspace WorkspaceID         `json:",omitzero"`
+	Recording RecordingID         `json:",omitzero"`
+	Call      CallID              `json:",omitzero"`
+	Channel   ChannelID           `json:",omitzero"`
+	Status    TranscriptionStatus `json:",omitzero"`
+	Problem   string              `json:",omitzero"` // why it failed, or why it is tried again
+	Stereo    bool                `json:",omitzero"` // each side was listened to on its own
+	Locale    string              `json:",omitzero"`
+	Summary   string              `json:",omitzero"` // the first words of it
+	Segments  []Segment           `json:",omitzero"` // by their beginning
 
-	CreatedAt, UpdatedAt time.Time
+	CreatedAt, UpdatedAt time.Time `json:",omitzero"`
 }
 
 // NewTranscription is one that is to be made of a recording.
