@@ -77,6 +77,11 @@ type audience struct {
 // wantsKeys reports whether keys are to be heard in the audio.
 func (l *Leg) wantsKeys() bool { return l.inBand && l.configured && l.agreed.Event == nil }
 
+// leisure is how late what a party says is heard at the least. Who listens does not
+// talk with it, and can wait: packets that the network, or a busy machine, holds up
+// for a moment do not tear a tone or a word in two.
+const leisure = 100 * time.Millisecond
+
 // arrangeAudience starts or stops decoding.
 func (l *Leg) arrangeAudience(at time.Duration) {
 	t := &l.timers[hearTimer]
@@ -86,7 +91,7 @@ func (l *Leg) arrangeAudience(at time.Duration) {
 		return
 	}
 	if l.audible == nil {
-		a := &audience{hearing: hearing{buffer: jitter.New(jitter.Options{Lead: listenFrame}), rate: ListenRate, usual: listenFrame}}
+		a := &audience{hearing: hearing{buffer: jitter.New(jitter.Options{Min: leisure, Lead: listenFrame}), rate: ListenRate, usual: listenFrame}}
 		a.epoch, a.due = l.in.Epoch(), at+listenFrame
 		l.audible = a
 	}
