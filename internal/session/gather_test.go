@@ -95,7 +95,7 @@ func TestGatherKeys(t *testing.T) {
 	}
 	testkit.Eventually(t, patience, func() bool { _, whole := p.hears(r.sounds.clips["7"]); return whole })
 	bad := r.do(c.ID, &voice.Gather{Playback: &voice.Playback{Media: []string{"bad"}}})
-	r.why(c.ID, bad.ID, voice.CommandFailed, "bad: this is no audio")
+	r.why(c.ID, bad.ID, voice.CommandFailed, "bad is no audio")
 	errorless(t, p.Hangup(16))
 	r.stored(c.ID)
 }

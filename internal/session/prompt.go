@@ -88,11 +88,8 @@ func (p *prompt) loaded(ctx context.Context, i int, clip *audio.Clip, err error)
 	switch {
 	case p.gone:
 		return
-	case err != nil && p.say != nil:
+	case err != nil: // it names the file, without what may be secret in its address
 		p.finish("", err)
-		return
-	case err != nil:
-		p.finish("", fmt.Errorf("%s: %w", p.playback.Media[i], err))
 		return
 	}
 	p.clips[i] = clip

@@ -12,7 +12,8 @@ import (
 // goroutine, with the clip or a reason that a person understands. A context that
 // ends calls it, too.
 type Sounds interface {
-	// Media loads a file that a playback names.
+	// Media loads a file that a playback names. An error names it, too, without what
+	// may be secret in its address.
 	Media(ctx context.Context, ws voice.WorkspaceID, name string, done func(*audio.Clip, error))
 	// Say has a text spoken.
 	Say(ctx context.Context, s voice.Say, done func(*audio.Clip, error))

@@ -68,7 +68,7 @@ func (s *sounds) Media(ctx context.Context, _ voice.WorkspaceID, name string, do
 		}
 		clip := s.clips[name]
 		if clip == nil {
-			done(nil, errors.New("this is no audio"))
+			done(nil, fmt.Errorf("%s is no audio", name))
 			return
 		}
 		done(clip, nil)
@@ -344,7 +344,7 @@ func TestCommandsTakeTurns(t *testing.T) {
 	c, _ = r.Call(c.ID)
 	flow := c.Commands[:5]
 	r.why(c.ID, flow[0].ID, voice.CommandCompleted, "")
-	r.why(c.ID, flow[1].ID, voice.CommandFailed, "bad: this is no audio")
+	r.why(c.ID, flow[1].ID, voice.CommandFailed, "bad is no audio")
 	r.why(c.ID, flow[2].ID, voice.CommandFailed, "locale is not served: there are en-US")
 	r.why(c.ID, flow[3].ID, voice.CommandSkipped, `the condition keys eq "2" does not hold`)
 	r.becomes(c.ID, flow[4].ID, voice.CommandOngoing)
