@@ -57,6 +57,7 @@ type Call struct {
 	CallFlow                                   struct {
 		Commands []struct{ Command, Status string }
 	}
+	Commands                       []Command
 	CreatedAt, AnsweredAt, EndedAt string
 }
 
