@@ -6,7 +6,7 @@ SHELL := bash
 
 GO ?= go
 TOOL := $(GO) tool -modfile=tools/go.mod
-export FUZZTIME ?= 30s
+export FUZZTIME ?= 20s
 # What every packet and every recording goes through; `make bench BENCH=.` runs all.
 HOT := ^Benchmark(Classify|Relay|Take|Seal|Survey|Place|Render|Publish)$$
 HOTS := $(addprefix ./internal/,rtp media recorder journal timeline render publish)
