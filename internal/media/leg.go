@@ -149,7 +149,7 @@ func (l *Leg) Configure(n sdp.Negotiated) error {
 			switch {
 			case l.over:
 				return ErrClosed
-			case l.player == nil || l.player.fits(rate):
+			case l.player == nil || l.player.rate == rate || l.player.keys != nil:
 			case l.player == p:
 				p.retune(ready)
 			default:

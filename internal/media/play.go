@@ -131,24 +131,23 @@ func (l *Leg) Play(p Play) error {
 func (l *Leg) begin(p *player) error {
 	for {
 		var rate int
+		var started bool // from then on the player is the worker's
 		err := l.do(func(w *worker) error {
 			if err := l.mayPlay(); err != nil {
 				return err
 			}
-			if rate = l.agreed.Send.SampleRate; p.fits(rate) {
+			if rate = l.agreed.Send.SampleRate; p.rate == rate || p.keys != nil {
+				started = true
 				l.start(p, w.now())
 			}
 			return nil
 		})
-		if err != nil || p.fits(rate) {
+		if err != nil || started {
 			return err
 		}
 		p.retune(p.play.render(rate))
 	}
 }
-
-// fits reports whether the player can be sent at a rate as it is.
-func (p *player) fits(rate int) bool { return p.rate == rate || p.keys != nil }
 
 func (l *Leg) mayPlay() error {
 	switch {
