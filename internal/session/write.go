@@ -31,8 +31,8 @@ type change struct {
 
 // write hands a change to the store and tries again until it, or a newer one of
 // the same row, is committed. Of changes that keep the status only the last in a
-// transaction is written; each status is an event that somebody may wait for. then, if not nil, runs in the session's goroutine
-// after that commit.
+// transaction is written; each status is an event that somebody may wait for. then, if
+// not nil, runs in the session's goroutine after that commit.
 func (s *session) write(r *row, what, status string, do func(*store.Tx) error, then func()) {
 	r.issued++
 	if then == nil {
@@ -52,7 +52,7 @@ func (s *session) queue(c *change) {
 		})
 	}
 	if c.told {
-		s.m.o.DB.Queue(c.do, done)
+		s.m.o.DB.Show(&c.row.stored, c.do, done)
 		return
 	}
 	s.m.o.DB.Replace(&c.row.stored, c.do, done)

@@ -266,3 +266,51 @@ func BenchmarkChannelForNumber(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCall writes what a bridged and recorded call has to say of itself, with its
+// events, 100 calls at once: two calls and a recording in each of their states.
+func BenchmarkCall(b *testing.B) {
+	db := openTemp(b)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		writeCall(db, n)
+		if n%100 == 0 {
+			if err := db.Update(b.Context(), func(*Tx) error { return nil }); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if err := db.Update(b.Context(), func(*Tx) error { return nil }); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func writeCall(db *DB, n int) {
+	near, far := someCall(2*n), someCall(2*n+1)
+	near.ID, far.ID = voice.CallID(NewID()), voice.CallID(NewID())
+	rec := voice.Recording{
+		ID: voice.RecordingID(NewID()), Workspace: "w", Channel: near.Channel, Call: near.ID,
+		Origin: voice.OriginBridgeCall, CreatedAt: near.CreatedAt, UpdatedAt: near.CreatedAt,
+	}
+	var rows [3]Row
+	call := func(r *Row, c voice.Call, s voice.CallStatus) {
+		c.Status = s
+		db.Show(r, func(tx *Tx) error { return tx.PutCall(c) }, nil)
+	}
+	record := func(r *Row, s voice.RecordingStatus) {
+		rec := rec
+		rec.Status = s
+		db.Show(r, func(tx *Tx) error { return tx.PutRecording(rec) }, nil)
+	}
+	call(&rows[0], near, voice.CallStarting)
+	call(&rows[1], far, voice.CallAccepted)
+	record(&rows[2], voice.RecordingAccepted)
+	for _, s := range []voice.CallStatus{voice.CallStarting, voice.CallRinging, voice.CallOngoing} {
+		call(&rows[1], far, s)
+	}
+	call(&rows[0], near, voice.CallOngoing)
+	record(&rows[2], voice.RecordingOngoing)
+	record(&rows[2], voice.RecordingCompleted)
+	call(&rows[0], near, voice.CallCompleted)
+	call(&rows[1], far, voice.CallCompleted)
+}

@@ -131,11 +131,25 @@ func callsOf(rows []callRow) ([]voice.Call, error) {
 // touched: then it is voice.NotFound. A status that the call did not have before,
 // and the result of its answering-machine detection, are told as events.
 func (t *Tx) PutCall(c voice.Call) error {
-	r, err := callRowOf(&c)
-	if err != nil {
+	id := string(c.ID)
+	old, known := t.passed[id]
+	if !known {
+		var amd string
+		if _, err := t.look(stateOfCall, id, &old.status, &amd); err != nil {
+			return fail("read status of call", err)
+		}
+		old.amd = amd != ""
+	}
+	if t.passing {
+		t.pass(id, passed{status: string(c.Status), notifyURL: c.NotificationURL, amd: old.amd || c.AMD != nil})
+	} else if err := t.replaceCall(&c); err != nil {
 		return err
 	}
-	old, err := t.stateOfCall(r.ID)
+	return t.tellOfCall(c, voice.CallStatus(old.status), !old.amd && c.AMD != nil)
+}
+
+func (t *Tx) replaceCall(c *voice.Call) error {
+	r, err := callRowOf(c)
 	if err != nil {
 		return err
 	}
@@ -143,20 +157,7 @@ func (t *Tx) PutCall(c voice.Call) error {
 	if err := changed("call", res, err); err != nil {
 		return err
 	}
-	if err := t.putTags(r, c.Tags); err != nil {
-		return err
-	}
-	return t.tellOfCall(c, voice.CallStatus(old.Status), old.AMD == "" && c.AMD != nil)
-}
-
-// stateOfCall is what a call's events follow from, as it is stored now.
-func (t *Tx) stateOfCall(id string) (callRow, error) {
-	var found []callRow
-	err := t.db.NewSelect().Model(&found).Column("status", "amd").Where("id = ?", id).Scan(t.ctx)
-	if err != nil || len(found) == 0 {
-		return callRow{}, fail("read status of call", err)
-	}
-	return found[0], nil
+	return t.putTags(r, c.Tags)
 }
 
 func (t *Tx) putTags(call *callRow, list []string) error {

@@ -43,24 +43,12 @@ func (t *Tx) tell(e voice.Event) error {
 		return fail("write event", err)
 	}
 	t.told = true
-	_, err = t.db.NewInsert().Model(&eventRow{
+	row := &eventRow{
 		ID: NewID(), Workspace: string(e.Workspace), Type: string(e.Type), Channel: string(e.Channel), Call: string(e.Call),
 		Status: e.Status, NotifyURL: text(e.NotifyURL), Subject: subject, At: micros(e.At),
-	}).Exec(t.ctx)
+	}
+	_, err = t.exec(insertEvent, row.values()...)
 	return fail("write event", err)
-}
-
-// before is the status that a row has now, empty when there is none.
-func (t *Tx) before(table, id string) (status string, err error) {
-	var found []string
-	err = t.db.NewSelect().Table(table).Column("status").Where("id = ?", id).Limit(1).Scan(t.ctx, &found)
-	if err != nil {
-		return "", fail("read status", err)
-	}
-	if len(found) > 0 {
-		status = found[0]
-	}
-	return status, nil
 }
 
 func (t *Tx) tellOfCall(c voice.Call, old voice.CallStatus, amd bool) error {
@@ -98,12 +86,12 @@ func (t *Tx) tellOfRecording(r voice.Recording, old voice.RecordingStatus) error
 
 // notifyURL is where a call wants to be told of its events; empty = nowhere.
 func (t *Tx) notifyURL(id voice.CallID) (string, error) {
-	var found []string
-	err := t.db.NewSelect().Table("calls").Column("notification_url").Where("id = ?", string(id)).Limit(1).Scan(t.ctx, &found)
-	if err != nil || len(found) == 0 {
-		return "", fail("read notification URL", err)
+	if call, known := t.passed[string(id)]; known {
+		return call.notifyURL, nil
 	}
-	return found[0], nil
+	var url string
+	_, err := t.look(notifyURLOf, string(id), &url)
+	return url, fail("read notification URL", err)
 }
 
 // maxEvents is how many events are read at once.
@@ -118,6 +106,9 @@ func (t *Tx) Events(f voice.EventFilter) ([]voice.Event, error) {
 	}
 	var rows []eventRow
 	q := t.db.NewSelect().Model(&rows).Where("seq > ?", f.After)
+	if f.Heads {
+		q = q.ExcludeColumn("subject")
+	}
 	if f.Workspace != "" {
 		q = q.Where("workspace = ?", string(f.Workspace))
 	}

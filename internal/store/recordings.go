@@ -95,19 +95,28 @@ func recordingsOf(rows []recordingRow) ([]voice.Recording, error) {
 // the status is told as an event. A recording of another
 // workspace is not touched: then it is voice.NotFound.
 func (t *Tx) PutRecording(r voice.Recording) error {
-	in, err := recordingRowOf(&r)
-	if err != nil {
+	id := string(r.ID)
+	old, known := t.passed[id]
+	if !known {
+		if _, err := t.look(stateOfRecording, id, &old.status); err != nil {
+			return fail("read status of recording", err)
+		}
+	}
+	if t.passing {
+		t.pass(id, passed{status: string(r.Status)})
+	} else if err := t.replaceRecording(&r); err != nil {
 		return err
 	}
-	old, err := t.before("recordings", in.ID)
+	return t.tellOfRecording(r, voice.RecordingStatus(old.status))
+}
+
+func (t *Tx) replaceRecording(r *voice.Recording) error {
+	in, err := recordingRowOf(r)
 	if err != nil {
 		return err
 	}
 	res, err := t.exec(putRecording, in.values()...)
-	if err := changed("recording", res, err); err != nil {
-		return err
-	}
-	return t.tellOfRecording(r, voice.RecordingStatus(old))
+	return changed("recording", res, err)
 }
 
 // Recording returns a recording.

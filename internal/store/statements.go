@@ -75,6 +75,22 @@ func (r *jobRow) values() []any {
 	return []any{r.ID, r.Kind, r.Ref, r.RunAt, r.Attempts, r.Revision, r.Owner, r.LeasedUntil, r.LastError, r.CreatedAt}
 }
 
+// insertEvent tells of something that happened.
+const insertEvent = `INSERT INTO events (id, workspace, type, channel, call, status, notify_url, subject, at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+func (r *eventRow) values() []any {
+	return []any{r.ID, r.Workspace, r.Type, r.Channel, r.Call, r.Status, r.NotifyURL, r.Subject, r.At}
+}
+
+// What events follow from, as it is stored.
+const (
+	stateOfCall          = `SELECT status, amd FROM calls WHERE id = ?`
+	stateOfRecording     = `SELECT status FROM recordings WHERE id = ?`
+	stateOfTranscription = `SELECT status FROM transcriptions WHERE id = ?`
+	notifyURLOf          = `SELECT notification_url FROM calls WHERE id = ?`
+)
+
 // finishJob removes a job unless it was asked for again; freeJob gives that one back.
 const (
 	finishJob = `DELETE FROM jobs WHERE id = ? AND revision = ?`
@@ -84,7 +100,9 @@ const (
 // prepare makes the statements ready.
 func prepare(ctx context.Context, db *sql.DB) (statements, error) {
 	s := statements{}
-	for _, query := range []string{savepoint, undo, release, putCall, putRecording, insertJob, finishJob, freeJob} {
+	for _, query := range []string{
+		savepoint, undo, release, putCall, putRecording, insertEvent, stateOfCall, stateOfRecording, notifyURLOf, insertJob, finishJob, freeJob,
+	} {
 		st, err := db.PrepareContext(ctx, query) //nolint:sqlclosecheck // statements.close does, with the database
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("prepare %q: %w", query, err), s.close())
@@ -104,20 +122,46 @@ func (s statements) close() error {
 
 // exec runs a statement, a prepared one where there is one.
 func (t *Tx) exec(query string, args ...any) (sql.Result, error) {
+	if st := t.ready(query); st != nil {
+		return st.ExecContext(t.ctx, args...)
+	}
+	return t.db.ExecContext(t.ctx, query, args...)
+}
+
+// look reads the one row that a statement finds into the columns. It reports false
+// when there is none.
+func (t *Tx) look(query, id string, columns ...any) (found bool, err error) {
+	var row *sql.Row
+	if st := t.ready(query); st != nil {
+		row = st.QueryRowContext(t.ctx, id)
+	} else {
+		row = t.db.QueryRowContext(t.ctx, query, id)
+	}
+	if err := row.Scan(columns...); errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// ready is the prepared statement of a query in this transaction; nil when there is
+// none.
+func (t *Tx) ready(query string) *sql.Stmt {
+	if own := t.own[query]; own != nil {
+		return own
+	}
 	st := t.prepared[query]
 	tx, ok := t.db.(interface {
 		StmtContext(context.Context, *sql.Stmt) *sql.Stmt
 	})
 	if st == nil || !ok {
-		return t.db.ExecContext(t.ctx, query, args...)
+		return nil
 	}
-	own := t.own[query]
-	if own == nil {
-		own = tx.StmtContext(t.ctx, st) //nolint:sqlclosecheck // the transaction's end does
-		if t.own == nil {
-			t.own = statements{}
-		}
-		t.own[query] = own
+	own := tx.StmtContext(t.ctx, st) //nolint:sqlclosecheck // the transaction's end does
+	if t.own == nil {
+		t.own = statements{}
 	}
-	return own.ExecContext(t.ctx, args...)
+	t.own[query] = own
+	return own
 }

@@ -200,6 +200,18 @@ func (db *DB) Replace(r *Row, fn func(*Tx) error, done func(error)) {
 	}
 }
 
+// Show is Replace for a state that others hear of, by the event that it makes: fn is run
+// also when a later one of the row follows it. Then it is only the event that PutCall and
+// PutRecording write, because the row itself is written by the later one.
+func (db *DB) Show(r *Row, fn func(*Tx) error, done func(error)) {
+	if done == nil {
+		done = func(error) {}
+	}
+	if !db.writer.add(&op{fn: fn, done: done, row: r, seen: true}) {
+		done(explain("show", db.raw.Path, ErrClosed))
+	}
+}
+
 // Stats counts what the writer did since Open.
 type Stats struct {
 	Backlog      int    // functions that wait for the writer

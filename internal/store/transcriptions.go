@@ -47,9 +47,9 @@ func (t *Tx) PutTranscription(in voice.Transcription) error {
 	if err != nil {
 		return fail("write transcription", err)
 	}
-	old, err := t.before("transcriptions", string(in.ID))
-	if err != nil {
-		return err
+	var old string
+	if _, err := t.look(stateOfTranscription, string(in.ID), &old); err != nil {
+		return fail("read status of transcription", err)
 	}
 	row := &transcriptionRow{
 		ID: string(in.ID), Workspace: string(in.Workspace), Recording: string(in.Recording), Call: string(in.Call),

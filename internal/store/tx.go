@@ -26,8 +26,27 @@ type Tx struct {
 
 	told bool // an event was written
 
+	// What is put now is put again with a later state in the same savepoint: only what
+	// others hear of it is written. passed is what such states were, by the id.
+	passing bool
+	passed  map[string]passed
+
 	prepared statements // of the writer; nil in a View
 	own      statements // those of them that this transaction has used
+}
+
+// passed is the part of a state from which events follow.
+type passed struct {
+	status, notifyURL string
+	amd               bool
+}
+
+// pass keeps a state that is passed through.
+func (t *Tx) pass(id string, p passed) {
+	if t.passed == nil {
+		t.passed = map[string]passed{}
+	}
+	t.passed[id] = p
 }
 
 // insert writes one new row. What is taken already is voice.CodeConflict with

@@ -36,6 +36,8 @@ type op struct {
 	fn    func(*Tx) error
 	done  func(error)
 	row   *Row // that fn writes as a whole; nil = anything else
+	seen  bool // run also when a later op of the row follows: others hear of its state
+	then  bool // such a later op does follow
 	state atomic.Int32
 	err   error // what fn returned
 
@@ -231,7 +233,9 @@ func (w *writer) applyAll(t *Tx, batch []*op) (ran []*op, n int, err error) {
 		}
 		ran = append(ran, o)
 		if o.row != nil {
-			if before := o.row.last; before != nil {
+			if before := o.row.last; before != nil && before.seen {
+				before.then = true
+			} else if before != nil {
 				before.by = o
 			}
 			o.row.last = o
@@ -250,8 +254,9 @@ func (w *writer) applyAll(t *Tx, batch []*op) (ran []*op, n int, err error) {
 	return ran, n, err
 }
 
-// applyRows runs ops that write rows, of each row the last, in one savepoint: they can
-// be run again. When one of them fails, each gets its own.
+// applyRows runs ops that write rows, of each row the last and those that are to be
+// seen, in one savepoint: they can be run again. When one of them fails, each gets its
+// own, and is written whole.
 func (w *writer) applyRows(t *Tx, ops []*op, shared bool) error {
 	var rows []*op
 	for _, o := range ops {
@@ -279,7 +284,9 @@ func (w *writer) together(t *Tx, ops []*op) error {
 	if _, err := t.exec(savepoint); err != nil {
 		return fmt.Errorf("savepoint: %w", err)
 	}
+	defer func() { t.passing, t.passed = false, nil }()
 	for _, o := range ops {
+		t.passing = o.then
 		failed := call(t, o.fn)
 		if failed == nil {
 			continue

@@ -114,4 +114,5 @@ type EventFilter struct {
 	After     int64       // the Seq of the last one seen; 0 = from the oldest that is kept
 	Types     []EventType // empty = all
 	Limit     int
+	Heads     bool // without their subjects
 }

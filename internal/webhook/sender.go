@@ -41,6 +41,9 @@ type Sender struct {
 	// What follows belongs to the goroutine of Run.
 	sending map[voice.DeliveryID]string // address, of what is under way
 	swept   time.Time                   // when we last forgot what is old
+	read    int64                       // how far we have come among the events; 0 = not known
+	place   store.Row                   // where that is kept
+	quiet   bool                        // nothing was left to be delivered, and nobody said that there is more
 }
 
 // New makes a Sender.
@@ -101,6 +104,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	defer again.Stop()
 	for ctx.Err() == nil {
 		told := s.o.DB.Told() // before we look
+		looked := time.Now()
 		due, next := s.look(ctx)
 		for _, d := range due {
 			s.sending[d.ID] = d.URL
@@ -109,19 +113,39 @@ func (s *Sender) Run(ctx context.Context) error {
 				ended <- d.ID
 			})
 		}
-		again.Reset(s.until(next))
-		select {
-		case <-ctx.Done():
-		case <-told:
-		case <-s.wake:
-		case <-again.C:
-		case id := <-ended:
-			delete(s.sending, id)
-			s.drain(ended)
+		sleep := s.until(next)
+		again.Reset(sleep)
+		if s.rest(ctx, told, ended, again) {
+			// Events come many at once: those of a call that is set up, those of others.
+			again.Reset(min(sleep, max(0, pace-time.Since(looked))))
+			s.rest(ctx, nil, ended, again)
+			continue
 		}
+		s.quiet = false
 	}
 	workers.Wait()
 	return nil
+}
+
+// pace is how long events gather before they are looked at: each look costs a read,
+// and a write where somebody is to be told.
+const pace = 20 * time.Millisecond
+
+// rest waits until there is something to do. It reports whether that is new events.
+func (s *Sender) rest(ctx context.Context, told <-chan struct{}, ended <-chan voice.DeliveryID, again *time.Timer) bool {
+	select {
+	case <-told:
+		return true
+	case <-ctx.Done():
+	case <-s.wake:
+		s.quiet = false
+	case <-again.C:
+	case id := <-ended:
+		s.quiet = false
+		delete(s.sending, id)
+		s.drain(ended)
+	}
+	return false
 }
 
 // drain takes what else has ended.
@@ -165,8 +189,8 @@ func (s *Sender) look(ctx context.Context) ([]voice.Delivery, time.Time) {
 // due is what there are free places for.
 func (s *Sender) due(ctx context.Context) (due []voice.Delivery, next time.Time, err error) {
 	room := s.o.Parallel - len(s.sending)
-	if room <= 0 {
-		return nil, time.Time{}, nil // the end of a request wakes us
+	if room <= 0 || s.quiet {
+		return nil, time.Time{}, nil // the end of a request wakes us, or what is new
 	}
 	at := map[string]int{}
 	want := store.Due{Now: s.o.Now(), Limit: room}
@@ -192,6 +216,7 @@ func (s *Sender) due(ctx context.Context) (due []voice.Delivery, next time.Time,
 	if len(due) < len(found) {
 		next = want.Now // others may be behind those that are too many for their address
 	}
+	s.quiet = len(due) == 0 && len(s.sending) == 0 && next.IsZero()
 	return due, next, nil
 }
 
@@ -206,12 +231,13 @@ func (s *Sender) fanOut(ctx context.Context) error {
 	for {
 		var events []voice.Event
 		var subs []voice.Subscription
-		err := s.o.DB.View(ctx, func(tx *store.Tx) error {
-			read, err := tx.EventsRead(reader)
-			if err != nil {
-				return err
+		err := s.o.DB.View(ctx, func(tx *store.Tx) (err error) {
+			if s.read == 0 {
+				if s.read, err = tx.EventsRead(reader); err != nil {
+					return err
+				}
 			}
-			if events, err = tx.Events(voice.EventFilter{After: read, Limit: fanOutAtOnce}); err != nil || len(events) == 0 {
+			if events, err = tx.Events(voice.EventFilter{After: s.read, Limit: fanOutAtOnce, Heads: true}); err != nil || len(events) == 0 {
 				return err
 			}
 			subs, err = tx.AllSubscriptions()
@@ -220,19 +246,36 @@ func (s *Sender) fanOut(ctx context.Context) error {
 		if err != nil || len(events) == 0 {
 			return err
 		}
-		made := s.deliveries(events, subs)
-		err = s.o.DB.Update(ctx, func(tx *store.Tx) error {
-			for _, d := range made {
-				if err := tx.InsertDelivery(d); err != nil {
-					return err
-				}
-			}
-			return tx.MarkEventsRead(reader, events[len(events)-1].Seq)
-		})
-		if err != nil || len(events) < fanOutAtOnce {
+		if err := s.keep(ctx, s.deliveries(events, subs), events[len(events)-1].Seq); err != nil || len(events) < fanOutAtOnce {
 			return err
 		}
 	}
+}
+
+// keep writes deliveries, and how far we have come. Where nobody is to be told of
+// anything nothing waits for that, and it shares a transaction with others: what is
+// read again after a crash makes no delivery either, since a subscription made later is
+// written later.
+func (s *Sender) keep(ctx context.Context, made []voice.Delivery, read int64) error {
+	mark := func(tx *store.Tx) error { return tx.MarkEventsRead(reader, read) }
+	if len(made) == 0 {
+		s.read = read
+		s.o.DB.Replace(&s.place, mark, nil)
+		return nil
+	}
+	s.quiet = false
+	err := s.o.DB.Update(ctx, func(tx *store.Tx) error {
+		for _, d := range made {
+			if err := tx.InsertDelivery(d); err != nil {
+				return err
+			}
+		}
+		return mark(tx)
+	})
+	if err == nil {
+		s.read = read
+	}
+	return err
 }
 
 // deliveries are the deliveries of some events.

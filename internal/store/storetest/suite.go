@@ -49,6 +49,7 @@ func Run(t *testing.T, fresh func(t testing.TB) Opener) {
 		"queue order":                  testQueueOrder,
 		"queue failures":               testQueueFailures,
 		"replace":                      testReplace,
+		"show":                         testShow,
 		"close":                        testClose,
 		"view":                         testView,
 		"concurrent writers":           testConcurrentWriters,

@@ -53,6 +53,11 @@ func testEvents(t *testing.T, open Opener) {
 			t.Errorf("event %d: %+v", i, e)
 		}
 	}
+	for i, e := range events(t, db, voice.EventFilter{Workspace: wsA, Heads: true}) {
+		want := all[i]
+		want.Subject = voice.Subject{}
+		wantEqual(t, e, want)
+	}
 	if s := all[1].Subject.Call; s == nil || s.Status != voice.CallRinging || s.AMD != nil {
 		t.Errorf("the second event is about %+v", s)
 	}

@@ -236,6 +236,69 @@ func testReplace(t *testing.T, open Opener) {
 	})
 }
 
+// testShow: of states that follow each other into one transaction each is told, and the
+// row has the last; also when a row beside it fails.
+func testShow(t *testing.T, open Opener) {
+	db := opened(t, open)
+	var seen int64
+	for n, fails := range []bool{false, true} {
+		release := blockWriter(t, db)
+		var near, rec, bad store.Row
+		told := make(chan error, 20)
+		done := func(err error) { told <- err }
+		c := call(n)
+		c.NotificationURL = "https://example.com/call"
+		show := func(to voice.CallStatus, put func(*store.Row, func(*store.Tx) error, func(error))) {
+			c := c
+			c.Status = to
+			put(&near, func(tx *store.Tx) error { return tx.PutCall(c) }, done)
+		}
+		record := func(to voice.RecordingStatus) {
+			r := recording(n)
+			r.Status = to
+			db.Show(&rec, func(tx *store.Tx) error { return tx.PutRecording(r) }, done)
+		}
+		show(voice.CallAccepted, db.Show)
+		show(voice.CallAccepted, db.Replace)
+		show(voice.CallRinging, db.Show)
+		show(voice.CallRinging, db.Replace)
+		for _, s := range []voice.RecordingStatus{voice.RecordingOngoing, voice.RecordingPaused, voice.RecordingOngoing} {
+			record(s)
+		}
+		show(voice.CallOngoing, db.Show)
+		c.AMD = &voice.AMDResult{AnsweredBy: voice.AnsweredByHuman}
+		show(voice.CallOngoing, db.Replace)
+		if fails {
+			db.Replace(&bad, func(*store.Tx) error { return errRefused }, nil)
+		}
+		record(voice.RecordingCompleted)
+		show(voice.CallCompleted, db.Show)
+		release()
+		for range 11 {
+			if err := receive(t, told); err != nil {
+				t.Error(err)
+			}
+		}
+		all := events(t, db, voice.EventFilter{After: seen})
+		wantEqual(t, typesOf(all), []string{
+			"voice.inbound accepted", "voice.inbound ringing",
+			"recording.started ongoing", "recording.paused paused", "recording.resumed ongoing",
+			"voice.inbound ongoing", "recording.completed completed", "voice.inbound completed", "voice.amd completed",
+		})
+		for _, e := range all {
+			wantEqual(t, e.NotifyURL, c.NotificationURL)
+			seen = e.Seq
+		}
+		view(t, db, func(tx *store.Tx) error {
+			got, err := tx.Call(wsA, chA, c.ID)
+			wantEqual(t, got.Status, voice.CallCompleted)
+			rec, rerr := tx.RecordingByID(recording(n).ID)
+			wantEqual(t, rec.Status, voice.RecordingCompleted)
+			return errors.Join(err, rerr)
+		})
+	}
+}
+
 func testClose(t *testing.T, open Opener) {
 	db := opened(t, open)
 	release := blockWriter(t, db)
