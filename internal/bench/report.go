@@ -23,10 +23,10 @@ func (r *Result) Table(w io.Writer) error {
 		p.step(k.Step, " soak")
 	}
 	if len(r.SetUps) > 0 {
-		p.say("\ncalls/s\tup\tof\tset-up p50 ms\tp99 ms\tloss %%\tcpu %%\t\n")
+		p.say("\ncalls/s\tup\tof\tset-up p50 ms\tp99 ms\tloss %%\tcpu %%\tcpu ms/call\tfiles\t\n")
 	}
 	for _, s := range r.SetUps {
-		p.say("%g\t%d\t%d\t%.0f\t%.0f\t%.4f\t%.0f\t\n", s.PerSecond, s.Connected, s.Calls, s.P50, s.P99, 100*s.Loss, 100*s.CPU)
+		p.say("%g\t%d\t%d\t%.0f\t%.0f\t%.4f\t%.0f\t%.2f\t%d\t\n", s.PerSecond, s.Connected, s.Calls, s.P50, s.P99, 100*s.Loss, 100*s.CPU, s.CPUPerCall, s.Available)
 	}
 	if p.err == nil {
 		p.err = t.Flush()

@@ -11,21 +11,26 @@ import (
 
 const (
 	setUpFor  = 5 * time.Second // how long calls are made at a rate
-	setUpTalk = time.Second     // with all of them up
+	setUpEach = time.Second     // how long each of them talks: as many are up as come in this time
 )
 
 // SetUp is what making calls at a rate showed. Times are in milliseconds.
 type SetUp struct {
-	PerSecond float64 `json:"perSecond"`
-	Calls     int     `json:"calls"`
-	Connected int     `json:"connected"`
-	P50       float64 `json:"setUpP50Ms"` // INVITE until both sides heard each other
-	P99       float64 `json:"setUpP99Ms"`
-	Loss      float64 `json:"loss"` // of the frames of those that were up, while all were
-	CPU       float64 `json:"cpu"`  // of the server's cores, until all were up and had talked
+	PerSecond  float64 `json:"perSecond"`
+	Calls      int     `json:"calls"`
+	Connected  int     `json:"connected"`
+	Broken     int     `json:"broken"`     // that ended by themselves
+	P50        float64 `json:"setUpP50Ms"` // INVITE until both sides heard each other
+	P99        float64 `json:"setUpP99Ms"`
+	Loss       float64 `json:"loss"`         // of the frames of calls that were up
+	CPU        float64 `json:"cpu"`          // of the server's cores, until the last call was hung up
+	CPUPerCall float64 `json:"cpuPerCallMs"` // of all that a call was, until its file was made
+	Available  int     `json:"recordings"`   // files that were made
 }
 
-// setUp makes calls at a rate for a few seconds, each with its recording.
+// setUp makes calls at a rate for a few seconds, each with its recording. Each of
+// them talks for a while and is hung up, so that no more are up at once than come in
+// that time: what is measured is the rate, not how many calls a core holds.
 func setUp(ctx context.Context, o *Options, rate float64) (s SetUp, err error) {
 	p, err := start(ctx, o, o.data(fmt.Sprintf("rate-%g", rate)))
 	if err != nil {
@@ -34,7 +39,7 @@ func setUp(ctx context.Context, o *Options, rate float64) (s SetUp, err error) {
 	defer func() { err = errors.Join(err, p.stop()) }()
 	s = SetUp{PerSecond: rate, Calls: max(1, int(rate*setUpFor.Seconds()))}
 	load, err := callgen.NewLoad(callgen.LoadOptions{
-		Calls: s.Calls, Talk: setUpTalk, PerSecond: rate,
+		Calls: s.Calls, Each: setUpEach, PerSecond: rate,
 		Dial: func(i int) string { return "sip:" + callgen.LoadNumber(i) + "@" + p.SIP },
 	})
 	if err != nil {
@@ -57,16 +62,29 @@ func setUp(ctx context.Context, o *Options, rate float64) (s SetUp, err error) {
 		return s, err
 	}
 	s.CPU = (after.cpu - before.cpu).Seconds() / time.Since(begun).Seconds() / float64(len(o.ServerCores))
-	s.Connected = r.Connected
+	s.Connected, s.Broken = r.Connected, r.Broken
 	s.P50, s.P99 = ms(r.SetUp.Quantile(0.5)), ms(r.SetUp.Quantile(0.99))
 	if r.Sent > 0 {
 		s.Loss = float64(r.Lost) / float64(r.Sent)
+	}
+	if !o.NoRecord {
+		made := Step{Connected: s.Connected, Sent: r.Sent}
+		if _, err := p.finished(ctx, &made); err != nil {
+			return s, errors.Join(err, p.said())
+		}
+		s.Available = made.Available
+		if after, err = usageOf(pid); err != nil {
+			return s, err
+		}
+	}
+	if s.Connected > 0 {
+		s.CPUPerCall = ms(after.cpu-before.cpu) / float64(s.Connected)
 	}
 	return s, nil
 }
 
 // String is a line for a person.
 func (s SetUp) String() string {
-	return fmt.Sprintf("%g calls a second: %d of %d up, set-up p50 %.0f p99 %.0f ms, loss %.4f %%, cpu %.0f %%",
-		s.PerSecond, s.Connected, s.Calls, s.P50, s.P99, 100*s.Loss, 100*s.CPU)
+	return fmt.Sprintf("%g calls a second: %d of %d up, %d broken, set-up p50 %.0f p99 %.0f ms, loss %.4f %%, cpu %.0f %%, %.2f ms a call, %d files",
+		s.PerSecond, s.Connected, s.Calls, s.Broken, s.P50, s.P99, 100*s.Loss, 100*s.CPU, s.CPUPerCall, s.Available)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"time"
@@ -40,6 +39,10 @@ type LoadOptions struct {
 	// of it to one and a half, and another one takes its place, until Talk is over. The frames
 	// of a call are counted from when it is up until it is about to be hung up.
 	Lasting time.Duration
+	// Each, when set, makes calls at PerSecond whatever becomes of those before, and
+	// hangs up each of them so long after it was up, with its frames counted until
+	// then. Talk does not count.
+	Each time.Duration
 }
 
 // LoadNumber is the number of call i: nine digits.
@@ -132,8 +135,11 @@ func NewLoad(o LoadOptions) (_ *Load, err error) {
 		return nil, err
 	}
 	counted := o.Talk
-	if o.Lasting > 0 {
+	switch {
+	case o.Lasting > 0:
 		counted = 2 * o.Lasting
+	case o.Each > 0:
+		counted = 2 * o.Each
 	}
 	if l.media, err = newLoadMedia(time.Now(), o.Calls, int(counted/loadPtime)+1); err != nil {
 		return nil, err
@@ -170,53 +176,21 @@ func (l *Load) Run(ctx context.Context) (*LoadReport, error) {
 
 	r := &LoadReport{Calls: l.o.Calls}
 	var err error
-	if l.o.Lasting > 0 {
+	switch {
+	case l.o.Lasting > 0:
 		err = l.comeAndGo(ctx, r)
-	} else {
+	case l.o.Each > 0:
+		err = l.atRate(ctx, r)
+	default:
 		err = l.stay(ctx, r)
 	}
 	stop()
 	err = errors.Join(err, group.Wait(), l.Close())
 	l.media.report(r)
-	if l.o.Lasting > 0 {
+	if l.o.Lasting > 0 || l.o.Each > 0 {
 		r.Legs = nil
 	}
 	return r, err
-}
-
-// stay makes all calls, lets them talk all at once, and hangs up.
-func (l *Load) stay(ctx context.Context, r *LoadReport) error {
-	var calls, up []*loadCall
-	var group sync.WaitGroup
-	var mu sync.Mutex
-	tick := time.NewTicker(time.Duration(float64(time.Second) / l.o.PerSecond))
-	defer tick.Stop()
-	for i := 0; i < l.o.Calls && ctx.Err() == nil; i++ {
-		c := l.call(i)
-		calls = append(calls, c)
-		group.Go(func() {
-			took, err := l.connect(ctx, c)
-			mu.Lock()
-			defer mu.Unlock()
-			if r.setUp(c, took, err) {
-				up = append(up, c)
-			}
-		})
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
-	}
-	group.Wait()
-	err := ctx.Err()
-	if err == nil && len(up) > 0 {
-		err = l.talk(ctx, up)
-	}
-	for _, c := range up {
-		r.broken(c)
-	}
-	l.hangup(ctx, calls...)
-	return err
 }
 
 // setUp counts a call that was made, or was not.
@@ -240,52 +214,6 @@ func (r *LoadReport) broken(c *loadCall) {
 		default:
 		}
 	}
-}
-
-// comeAndGo keeps so many calls up, each of them for a while.
-func (l *Load) comeAndGo(ctx context.Context, r *LoadReport) error {
-	full := time.Duration(float64(l.o.Calls) / l.o.PerSecond * float64(time.Second))
-	talking, stop := context.WithTimeout(ctx, full+l.o.Talk)
-	defer stop()
-	r.Calls = 0
-	var mu sync.Mutex
-	var group sync.WaitGroup
-	for place := range l.o.Calls {
-		group.Go(func() {
-			// The first ones come evenly; each of the others when its place is free.
-			if pause(talking, full*time.Duration(place)/time.Duration(l.o.Calls)) != nil {
-				return
-			}
-			for number := place; talking.Err() == nil; number += l.o.Calls {
-				c := l.call(number)
-				took, err := l.connect(ctx, c)
-				mu.Lock()
-				r.Calls++
-				isUp := r.setUp(c, took, err)
-				mu.Unlock()
-				if isUp {
-					l.count(true, c)
-					_ = pause(talking, l.o.Lasting/2+rand.N(l.o.Lasting)) // its end is the end of the talk
-					l.count(false, c)
-					_ = pause(ctx, l.o.Tail) // likewise
-					mu.Lock()
-					r.broken(c)
-					mu.Unlock()
-				}
-				l.hangup(ctx, c)
-				l.media.ask(func() { l.media.end(uint32(number)) })
-			}
-		})
-	}
-	err := pause(ctx, full)
-	if err == nil {
-		l.tell(true)
-		err = pause(ctx, l.o.Talk)
-		l.tell(false)
-	}
-	stop()
-	group.Wait()
-	return err
 }
 
 // call makes a call known, to the media and to who takes incoming calls.

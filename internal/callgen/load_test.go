@@ -154,3 +154,24 @@ func TestCallsComeAndGo(t *testing.T) {
 		t.Error("the talk is not told from its beginning to its end")
 	}
 }
+
+// TestCallsAtARate: a call is made when its time has come, though those before are
+// still up, and each of them is hung up after its own time.
+func TestCallsAtARate(t *testing.T) {
+	testkit.Timeout(t, 60*time.Second)
+	testkit.NoLeaks(t)
+	l := direct(t, LoadOptions{Calls: 12, PerSecond: 100, Each: 300 * time.Millisecond, Tail: 50 * time.Millisecond})
+	r, err := l.Run(t.Context())
+	if err != nil || len(r.Failures) > 0 {
+		t.Fatal(err, r.Failures)
+	}
+	if r.Connected != 12 || r.SetUp.Count() != 12 || r.Broken != 0 {
+		t.Errorf("%d calls up, %d timed, %d broken", r.Connected, r.SetUp.Count(), r.Broken)
+	}
+	if want := uint64(2 * 12 * 15); r.Sent < want/4 || r.Sent > 2*want {
+		t.Errorf("%d frames, about %d are due", r.Sent, want)
+	}
+	if r.Lost != 0 || r.Received != r.Sent || r.Duplicate+r.CrossTalk+r.Unmarked != 0 {
+		t.Errorf("sent %d, received %d, lost %d, duplicate %d, of others %d, unmarked %d", r.Sent, r.Received, r.Lost, r.Duplicate, r.CrossTalk, r.Unmarked)
+	}
+}
