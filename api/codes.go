@@ -36,25 +36,36 @@ func check(codes []code) error {
 	return nil
 }
 
-// goCodes writes the constants and their HTTP statuses.
-func goCodes(codes []code) ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteString(`// Code generated from api/errors.yaml; DO NOT EDIT.
+// constants writes the type and the list that a package has of the codes.
+func constants(b *bytes.Buffer, pkg string, codes []code) {
+	fmt.Fprintf(b, `// Code generated from api/errors.yaml; DO NOT EDIT.
 
-package voice
+package %s
 
 // Code identifies an error to programs. The list is api/errors.yaml.
 type Code string
 
 // The error codes.
 const (
-`)
+`, pkg)
 	for _, c := range codes {
-		fmt.Fprintf(&b, "\tCode%s Code = %q // %d\n", c.Name, c.Code, c.Status)
+		fmt.Fprintf(b, "\tCode%s Code = %q // %d\n", c.Name, c.Code, c.Status)
 	}
-	b.WriteString(`)
+	b.WriteString(")\n\n")
+}
 
-// Status returns the HTTP status that goes with the code. A code that is not in
+// clientCodes writes the constants for users of the API.
+func clientCodes(codes []code) ([]byte, error) {
+	var b bytes.Buffer
+	constants(&b, "client", codes)
+	return format.Source(b.Bytes())
+}
+
+// serverCodes writes the constants and their HTTP statuses.
+func serverCodes(codes []code) ([]byte, error) {
+	var b bytes.Buffer
+	constants(&b, "voice", codes)
+	b.WriteString(`// Status returns the HTTP status that goes with the code. A code that is not in
 // the list is a fault of the server.
 func (c Code) Status() int {
 	switch c {

@@ -18,8 +18,8 @@ func TestGeneratedFilesAreFresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) != 3 {
-		t.Fatalf("%d files are generated, want 3", len(files))
+	if len(files) != 4 {
+		t.Fatalf("%d files are generated, want 4", len(files))
 	}
 	for name, want := range files {
 		got, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(name)))

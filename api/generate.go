@@ -23,7 +23,11 @@ func generate(root fs.FS) (map[string][]byte, error) {
 	if err := check(codes); err != nil {
 		return nil, fmt.Errorf("api/errors.yaml: %w", err)
 	}
-	source, err := goCodes(codes)
+	server, err := serverCodes(codes)
+	if err != nil {
+		return nil, err
+	}
+	client, err := clientCodes(codes)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +40,8 @@ func generate(root fs.FS) (map[string][]byte, error) {
 		return nil, fmt.Errorf("api/openapi.yaml: %w", err)
 	}
 	return map[string][]byte{
-		"internal/voice/codes.gen.go":           source,
+		"internal/voice/codes.gen.go":           server,
+		"client/codes.gen.go":                   client,
 		"docs/errors.md":                        page(codes),
 		"internal/httpapi/openapi/openapi.json": document,
 	}, nil

@@ -2,8 +2,9 @@
 // openapi.yaml, what the server speaks, and errors.yaml, every error code once;
 // both are written by hand.
 //
-//	openapi.yaml → internal/httpapi/openapi (the document as JSON, models, server)
-//	errors.yaml  → internal/voice/codes.gen.go, docs/errors.md
+//	openapi.yaml → internal/httpapi/openapi (the document as JSON, models, server),
+//	               client/client.gen.go (models, a method for each operation)
+//	errors.yaml  → internal/voice/codes.gen.go, client/codes.gen.go, docs/errors.md
 //
 // It is run by "go generate" only, is no part of the program, and imports
 // nothing of it. With no change in the contract it changes nothing.
@@ -11,6 +12,7 @@ package main
 
 //go:generate go run . ..
 //go:generate go tool -modfile=../tools/go.mod oapi-codegen -config oapi-codegen.yaml openapi.yaml
+//go:generate go tool -modfile=../tools/go.mod oapi-codegen -config client.yaml openapi.yaml
 
 import (
 	"fmt"

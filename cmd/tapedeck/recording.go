@@ -17,9 +17,8 @@ import (
 	"time"
 	"unicode"
 
-	"tapedeck/internal/client"
+	"tapedeck/client"
 	"tapedeck/internal/server"
-	"tapedeck/internal/voice"
 )
 
 // recordingCmd is the administration of recordings. But for verify, which needs
@@ -46,17 +45,20 @@ type serverFlags struct {
 // connect makes the client. What is not given is what the first start of a
 // server on this machine wrote down.
 func (f *serverFlags) connect() (*client.Client, error) {
-	o := client.Options{Address: f.Server, Key: os.Getenv("TAPEDECK_ACCESS_KEY"), Workspace: voice.WorkspaceID(f.Workspace)}
+	o := client.Options{
+		BaseURL: f.Server, AccessKey: os.Getenv("TAPEDECK_ACCESS_KEY"), Workspace: f.Workspace, UserAgent: "tapedeck",
+		Attempts: 1, // a person waits, and can ask again
+	}
 	if f.AccessKey != "" {
 		text, err := readAll(f.AccessKey)
 		if err != nil {
 			return nil, fmt.Errorf("--access-key: %w", err)
 		}
-		if o.Key = strings.TrimSpace(string(text)); o.Key == "" {
+		if o.AccessKey = strings.TrimSpace(string(text)); o.AccessKey == "" {
 			return nil, fmt.Errorf("--access-key %s: there is no key in it", f.AccessKey) // another one is not what was asked for
 		}
 	}
-	if o.Key == "" || o.Workspace == "" {
+	if o.AccessKey == "" || o.Workspace == "" {
 		boot, err := server.ReadBootstrap(f.Data)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("no access key or workspace: give --access-key and --workspace, or --data with the data directory of a server on this machine: %w", err)
@@ -64,19 +66,19 @@ func (f *serverFlags) connect() (*client.Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		if o.Key == "" {
+		if o.AccessKey == "" {
 			// The key has all rights here. Nobody else must be told it, only because
 			// we happen to stand beside it.
 			if !onThisMachine(f.Server) {
 				return nil, fmt.Errorf("no access key for %s: give --access-key; the one in %s is for the server on this machine", f.Server, f.Data)
 			}
-			o.Key = boot.AccessKey
+			o.AccessKey = boot.AccessKey
 		}
 		if o.Workspace == "" {
-			o.Workspace = boot.Workspace
+			o.Workspace = string(boot.Workspace)
 		}
 	}
-	if strings.ContainsFunc(o.Key, func(r rune) bool { return r <= ' ' || r >= unicode.MaxASCII }) {
+	if strings.ContainsFunc(o.AccessKey, func(r rune) bool { return r <= ' ' || r >= unicode.MaxASCII }) {
 		return nil, errors.New("the access key is no key: it has spaces, lines or letters that none has; see `tapedeck key create`")
 	}
 	return client.New(o), nil
@@ -156,6 +158,9 @@ type recordingListCmd struct {
 	Limit     int       `help:"How many at most (default ${default})." default:"100" placeholder:"COUNT"`
 }
 
+// maxPage is the most that the API gives at once.
+const maxPage = 99
+
 // Run lists.
 func (c *recordingListCmd) Run(ctx context.Context, out io.Writer) error {
 	if c.Limit < 1 {
@@ -163,10 +168,10 @@ func (c *recordingListCmd) Run(ctx context.Context, out io.Writer) error {
 	}
 	var list []client.Recording
 	err := c.ask(ctx, func(api *client.Client) (err error) {
-		list, err = api.FindRecordings(ctx, client.Filter{
-			Channel: voice.ChannelID(c.Channel), Call: voice.CallID(c.Call), Status: voice.RecordingStatus(c.Status),
-			Direction: voice.Direction(c.Direction), From: c.From, To: c.To, Since: c.Since, Until: c.Until,
-		}, c.Limit)
+		list, err = client.Collect(api.AllRecordings(ctx, client.ListRecordingsParams{
+			Limit: min(c.Limit, maxPage), ChannelID: c.Channel, SourceID: c.Call, Status: client.RecordingStatus(c.Status),
+			Direction: client.Direction(c.Direction), From: c.From, To: c.To, StartAt: c.Since, EndAt: c.Until,
+		}), c.Limit)
 		return err
 	})
 	if err != nil {
@@ -200,21 +205,21 @@ var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // ask is that of serverFlags, about the recording. Its id becomes a part of
 // addresses and of file names, so it must be one.
-func (a *recordingArg) ask(ctx context.Context, do func(*client.Client, voice.RecordingID) error) error {
+func (a *recordingArg) ask(ctx context.Context, do func(*client.Client, client.RecordingID) error) error {
 	id := strings.ToLower(a.ID)
 	if !uuid.MatchString(id) {
 		return fmt.Errorf("%q is no id of a recording, which is a UUID: `tapedeck recording list` shows them", a.ID)
 	}
-	return a.serverFlags.ask(ctx, func(api *client.Client) error { return do(api, voice.RecordingID(id)) })
+	return a.serverFlags.ask(ctx, func(api *client.Client) error { return do(api, id) })
 }
 
 type recordingShowCmd struct{ recordingArg }
 
 // Run shows a recording.
 func (c *recordingShowCmd) Run(ctx context.Context, out io.Writer) error {
-	var r client.Recording
-	err := c.ask(ctx, func(api *client.Client, id voice.RecordingID) (err error) {
-		r, err = api.Recording(ctx, id)
+	var r *client.Recording
+	err := c.ask(ctx, func(api *client.Client, id client.RecordingID) (err error) {
+		r, err = api.GetRecording(ctx, id)
 		return err
 	})
 	if err != nil {
@@ -224,13 +229,13 @@ func (c *recordingShowCmd) Run(ctx context.Context, out io.Writer) error {
 		line(t, "id", r.ID)
 		line(t, "status", r.Status)
 		line(t, "problem", r.Problem)
-		line(t, "call", r.Call)
-		line(t, "channel", r.Channel)
+		line(t, "call", r.SourceID)
+		line(t, "channel", r.ChannelID)
 		line(t, "direction", r.Direction)
 		line(t, "from", r.Originator.Number.Number)
 		line(t, "to", r.Receiver.Number.Number)
 		line(t, "stereo", r.Stereo)
-		line(t, "length", length(&r))
+		line(t, "length", length(r))
 		line(t, "end cause", r.EndCause)
 		line(t, "created", r.CreatedAt.Format(time.RFC3339))
 		for _, side := range r.Channels {
@@ -245,5 +250,5 @@ type recordingDeleteCmd struct{ recordingArg }
 
 // Run deletes the audio.
 func (c *recordingDeleteCmd) Run(ctx context.Context, _ io.Writer) error {
-	return c.ask(ctx, func(api *client.Client, id voice.RecordingID) error { return api.DeleteRecording(ctx, id) })
+	return c.ask(ctx, func(api *client.Client, id client.RecordingID) error { return api.DeleteRecording(ctx, id) })
 }

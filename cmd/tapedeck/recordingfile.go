@@ -8,8 +8,7 @@ import (
 	"io/fs"
 	"os"
 
-	"tapedeck/internal/client"
-	"tapedeck/internal/voice"
+	"tapedeck/client"
 )
 
 type recordingDownloadCmd struct {
@@ -22,19 +21,19 @@ type recordingDownloadCmd struct {
 
 // Run fetches the audio.
 func (c *recordingDownloadCmd) Run(ctx context.Context, out io.Writer) error {
-	return c.ask(ctx, func(api *client.Client, id voice.RecordingID) error {
-		r, err := api.Recording(ctx, id)
+	return c.ask(ctx, func(api *client.Client, id client.RecordingID) error {
+		r, err := api.GetRecording(ctx, id)
 		if err != nil {
 			return err
 		}
 		// The names are of the id that was asked for: what a server answers must
 		// not say where a file goes.
-		name := string(id) + "." + c.Format
-		d := client.Download{Path: "/recordings/" + name, To: c.Out, Replace: c.Force}
+		format := client.AudioFormat(c.Format)
+		d := client.Download{Path: client.RecordingPath(id, format), To: c.Out, Replace: c.Force}
 		if d.To == "" {
-			d.To = name
+			d.To = id + "." + c.Format
 		}
-		if c.Format == string(voice.FormatWAV) {
+		if format == client.AudioFormatWav {
 			d.SHA256 = r.SHA256
 		}
 		return c.fetch(ctx, out, api, d)
@@ -77,12 +76,12 @@ type recordingReceiptCmd struct {
 
 // Run fetches the receipt.
 func (c *recordingReceiptCmd) Run(ctx context.Context, out io.Writer) error {
-	return c.ask(ctx, func(api *client.Client, id voice.RecordingID) error {
-		r, err := api.Receipt(ctx, id)
+	return c.ask(ctx, func(api *client.Client, id client.RecordingID) error {
+		receipt, err := api.GetRecordingReceipt(ctx, id)
 		if err != nil {
 			return err
 		}
-		return writeReceipt(out, c.Out, r.Raw, c.Force)
+		return writeReceipt(out, c.Out, receipt, c.Force)
 	})
 }
 
@@ -127,11 +126,11 @@ func (c *recordingRenderCmd) Run(ctx context.Context, out io.Writer) error {
 	if c.Out != "" && c.Receipt != "" && sameFile(c.Out, c.Receipt) {
 		return fmt.Errorf("--out and --receipt are both %s: give two names", c.Out)
 	}
-	return c.ask(ctx, func(api *client.Client, id voice.RecordingID) error { return c.render(ctx, out, api, id) })
+	return c.ask(ctx, func(api *client.Client, id client.RecordingID) error { return c.render(ctx, out, api, id) })
 }
 
-func (c *recordingRenderCmd) render(ctx context.Context, out io.Writer, api *client.Client, id voice.RecordingID) error {
-	made, err := api.Render(ctx, id, client.Rendering{Stereo: c.Stereo, Swap: c.Swap, Format: voice.AudioFormat(c.Format)})
+func (c *recordingRenderCmd) render(ctx context.Context, out io.Writer, api *client.Client, id client.RecordingID) error {
+	made, err := api.RenderRecording(ctx, id, client.RenderRecording{Stereo: c.Stereo, Swap: c.Swap, Format: client.AudioFormat(c.Format)})
 	if err != nil {
 		return err
 	}
@@ -141,15 +140,15 @@ func (c *recordingRenderCmd) render(ctx context.Context, out io.Writer, api *cli
 			line(t, "status", made.Status)
 		})
 	}
-	if made, err = api.Rendered(ctx, made); err != nil {
+	if made, err = api.WaitForRender(ctx, id, made.ID); err != nil {
 		return err
 	}
-	if made.Status != string(voice.RenderAvailable) {
+	if made.Status != client.RenderStatusAvailable {
 		return fmt.Errorf("render %s is %s: %s", made.ID, made.Status, made.Problem)
 	}
 	if c.Receipt != "" {
-		var receipt []byte
-		if err := api.Do(ctx, "GET", made.Path()+"/receipt", nil, &receipt); err != nil {
+		receipt, err := api.GetRenderReceipt(ctx, id, made.ID)
+		if err != nil {
 			return err
 		}
 		if err := writeReceipt(out, c.Receipt, receipt, c.Force); err != nil {
@@ -159,5 +158,5 @@ func (c *recordingRenderCmd) render(ctx context.Context, out io.Writer, api *cli
 	if c.Out == "" {
 		return nil
 	}
-	return c.fetch(ctx, out, api, client.Download{Path: made.Path() + "/audio", To: c.Out, Replace: c.Force, SHA256: made.SHA256})
+	return c.fetch(ctx, out, api, client.Download{Path: client.RenderPath(id, made.ID), To: c.Out, Replace: c.Force, SHA256: made.SHA256})
 }

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"tapedeck/internal/client"
+	"tapedeck/client"
 	"tapedeck/internal/journal"
 	"tapedeck/internal/server"
 	"tapedeck/internal/store"
@@ -133,9 +133,9 @@ func TestRecordingCommands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		api := client.New(client.Options{Address: r.url, Key: boot.AccessKey, Workspace: boot.Workspace})
+		api := client.New(client.Options{BaseURL: r.url, AccessKey: boot.AccessKey, Workspace: string(boot.Workspace)})
 		defer api.Close()
-		if made, err := api.Finished(t.Context(), voice.RecordingID(r.id)); err != nil || made.Status != voice.RecordingAvailable {
+		if made, err := api.WaitForRecording(t.Context(), r.id); err != nil || made.Status != client.RecordingStatusAvailable {
 			t.Fatalf("%+v, %v", made, err)
 		}
 		r.look()
@@ -158,7 +158,7 @@ func (r *recorded) look() {
 		t.Errorf("the filter lets through:\n%s", none)
 	}
 	var listed []client.Recording
-	if err := json.Unmarshal([]byte(r.run(0, "list", "--json", "--limit", "5")), &listed); err != nil || len(listed) != 1 || string(listed[0].ID) != r.id {
+	if err := json.Unmarshal([]byte(r.run(0, "list", "--json", "--limit", "5")), &listed); err != nil || len(listed) != 1 || listed[0].ID != r.id {
 		t.Errorf("%+v, %v", listed, err)
 	}
 	wants(t, "show", r.run(0, "show", strings.ToUpper(r.id)), r.id, "caller +1555", "SHA-256", "node-lost")

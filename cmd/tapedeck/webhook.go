@@ -8,8 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"tapedeck/internal/client"
-	"tapedeck/internal/voice"
+	"tapedeck/client"
 )
 
 // webhookCmd is the administration of webhooks. It asks a server.
@@ -25,9 +24,9 @@ type webhookListCmd struct{ serverFlags }
 
 // Run lists.
 func (c *webhookListCmd) Run(ctx context.Context, out io.Writer) error {
-	var list []client.Subscription
+	var list []client.WebhookSubscription
 	err := c.ask(ctx, func(api *client.Client) (err error) {
-		list, err = api.Subscriptions(ctx)
+		list, err = client.Collect(api.AllWebhookSubscriptions(ctx, client.ListWebhookSubscriptionsParams{Limit: maxPage}), 0)
 		return err
 	})
 	if err != nil {
@@ -39,15 +38,15 @@ func (c *webhookListCmd) Run(ctx context.Context, out io.Writer) error {
 	return c.print(out, list, func(t io.Writer) {
 		line(t, "ID", "EVENT", "URL", "FILTERS")
 		for _, s := range list {
-			line(t, s.ID, s.Event, s.URL, filterText(s.Filters))
+			line(t, s.ID, s.Event, s.URL, filterText(s.EventFilters))
 		}
 	})
 }
 
-func filterText(list []voice.SubscriptionFilter) string {
+func filterText(list client.EventFilters) string {
 	parts := make([]string, len(list))
 	for i, f := range list {
-		parts[i] = f.Key + "=" + f.Value
+		parts[i] = string(f.Key) + "=" + f.Value
 	}
 	return strings.Join(parts, " ")
 }
@@ -64,7 +63,10 @@ type webhookCreateCmd struct {
 
 // Run subscribes.
 func (c *webhookCreateCmd) Run(ctx context.Context, out io.Writer) error {
-	in := client.Subscription{Event: voice.EventType(c.Event), URL: c.URL, SigningKey: os.Getenv("TAPEDECK_SIGNING_KEY")}
+	in := client.CreateWebhookSubscription{
+		Service: client.CreateWebhookSubscriptionServiceChannels, Event: client.EventType(c.Event), URL: c.URL,
+		SigningKey: os.Getenv("TAPEDECK_SIGNING_KEY"),
+	}
 	if c.KeyFile != "" {
 		text, err := readAll(c.KeyFile)
 		if err != nil {
@@ -75,14 +77,14 @@ func (c *webhookCreateCmd) Run(ctx context.Context, out io.Writer) error {
 		}
 	}
 	if c.Channel != "" {
-		in.Filters = append(in.Filters, voice.SubscriptionFilter{Key: voice.FilterChannel, Value: c.Channel})
+		in.EventFilters = append(in.EventFilters, client.EventFilter{Key: client.EventFilterKeyChannelID, Value: c.Channel})
 	}
 	for _, s := range c.Status {
-		in.Filters = append(in.Filters, voice.SubscriptionFilter{Key: voice.FilterStatus, Value: s})
+		in.EventFilters = append(in.EventFilters, client.EventFilter{Key: client.EventFilterKeyStatus, Value: s})
 	}
-	var made client.Subscription
+	var made *client.WebhookSubscription
 	err := c.ask(ctx, func(api *client.Client) (err error) {
-		made, err = api.Subscribe(ctx, in)
+		made, err = api.CreateWebhookSubscription(ctx, in)
 		return err
 	})
 	if err != nil {
@@ -93,7 +95,7 @@ func (c *webhookCreateCmd) Run(ctx context.Context, out io.Writer) error {
 		line(t, "id", made.ID)
 		line(t, "event", made.Event)
 		line(t, "url", made.URL)
-		line(t, "filters", filterText(made.Filters))
+		line(t, "filters", filterText(made.EventFilters))
 		line(t, "signed", in.SigningKey != "")
 	})
 }
@@ -119,7 +121,7 @@ func (c *webhookDeleteCmd) Run(ctx context.Context, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return c.ask(ctx, func(api *client.Client) error { return api.Unsubscribe(ctx, voice.SubscriptionID(id)) })
+	return c.ask(ctx, func(api *client.Client) error { return api.DeleteWebhookSubscription(ctx, id) })
 }
 
 type webhookDeliveriesCmd struct {
@@ -135,9 +137,11 @@ func (c *webhookDeliveriesCmd) Run(ctx context.Context, out io.Writer) error {
 	if c.Limit < 1 {
 		return fmt.Errorf("--limit %d: it must be 1 or more", c.Limit)
 	}
-	var list []client.Delivery
+	var list []client.WebhookDelivery
 	err := c.ask(ctx, func(api *client.Client) (err error) {
-		list, err = api.Deliveries(ctx, voice.SubscriptionID(c.Subscription), voice.DeliveryStatus(c.Status), c.Limit)
+		list, err = client.Collect(api.AllWebhookDeliveries(ctx, client.ListWebhookDeliveriesParams{
+			Limit: min(c.Limit, maxPage), SubscriptionID: c.Subscription, Status: client.DeliveryStatus(c.Status),
+		}), c.Limit)
 		return err
 	})
 	if err != nil {
@@ -160,22 +164,22 @@ type webhookReplayCmd struct {
 
 // Run has events delivered once more.
 func (c *webhookReplayCmd) Run(ctx context.Context, out io.Writer) error {
-	ids := make([]voice.DeliveryID, len(c.IDs))
+	ids := make([]client.DeliveryID, len(c.IDs))
 	for i, text := range c.IDs {
 		id, err := uuidOf("delivery", text)
 		if err != nil {
 			return err
 		}
-		ids[i] = voice.DeliveryID(id)
+		ids[i] = id
 	}
-	var list []client.Delivery
+	var list []client.WebhookDelivery
 	err := c.ask(ctx, func(api *client.Client) error {
 		for _, id := range ids {
-			d, err := api.Replay(ctx, id)
+			d, err := api.ReplayWebhookDelivery(ctx, id)
 			if err != nil {
 				return err
 			}
-			list = append(list, d)
+			list = append(list, *d)
 		}
 		return nil
 	})

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"tapedeck/internal/client"
+	"tapedeck/client"
 	"tapedeck/internal/server"
 	"tapedeck/internal/store"
 	"tapedeck/internal/testkit"
@@ -51,31 +51,31 @@ func TestWebhookCommands(t *testing.T) {
 		return out + errs
 	}
 	t.Setenv("TAPEDECK_SIGNING_KEY", "s3cret")
-	var sub client.Subscription
+	var sub client.WebhookSubscription
 	if err := json.Unmarshal([]byte(do(0, "create", "voice.inbound", receiver.URL, "--status", "ringing", "--json")), &sub); err != nil || sub.SigningKey != "" {
 		t.Fatalf("%+v %v", sub, err)
 	}
-	wants(t, "list", do(0, "list"), string(sub.ID), receiver.URL, "status=ringing")
+	wants(t, "list", do(0, "list"), sub.ID, receiver.URL, "status=ringing")
 	wants(t, "a fault", do(1, "create", "voice.lost", receiver.URL), "422", "event")
 	wants(t, "another", do(0, "create", "voice.outbound", receiver.URL), "signed", "true")
 
 	ring(t, dir)
 	first := testkit.Receive(t, 30*time.Second, came)
-	var log []client.Delivery
+	var log []client.WebhookDelivery
 	testkit.Eventually(t, 30*time.Second, func() bool {
-		err := json.Unmarshal([]byte(do(0, "deliveries", "--json", "--status", "delivered", "--subscription", string(sub.ID))), &log)
+		err := json.Unmarshal([]byte(do(0, "deliveries", "--json", "--status", "delivered", "--subscription", sub.ID)), &log)
 		return err == nil && len(log) == 1
 	})
-	wants(t, "deliveries", do(0, "deliveries"), string(log[0].ID), "voice.inbound", "delivered")
-	wants(t, "replay", do(0, "replay", string(log[0].ID)), string(log[0].ID), "pending")
-	if again := testkit.Receive(t, 30*time.Second, came); again != first || first != string(log[0].EventID) {
+	wants(t, "deliveries", do(0, "deliveries"), log[0].ID, "voice.inbound", "delivered")
+	wants(t, "replay", do(0, "replay", log[0].ID), log[0].ID, "pending")
+	if again := testkit.Receive(t, 30*time.Second, came); again != first || first != log[0].EventID {
 		t.Errorf("event %s came again as %s", first, again)
 	}
 	wants(t, "replay nothing", do(1, "replay", store.NewID()), "404")
 	wants(t, "replay no id", do(1, "replay", "x"), "UUID")
 	wants(t, "no deliveries", do(1, "deliveries", "--limit", "0"), "--limit")
-	do(0, "delete", string(sub.ID))
-	wants(t, "delete again", do(1, "delete", string(sub.ID)), "404")
+	do(0, "delete", sub.ID)
+	wants(t, "delete again", do(1, "delete", sub.ID), "404")
 }
 
 // ring writes down a call that rings, as the server in the directory does.

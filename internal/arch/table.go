@@ -138,7 +138,7 @@ func edges() []Package {
 		{Path: "httpapi", Floor: Edges, Imports: []string{"voice", "subtitle", "control", "httpapi/openapi"}, Does: "HTTP to verbs and back: translation only"},
 		{Path: "httpapi/openapi", Floor: Edges, Does: "server and models generated from api/openapi.yaml"},
 		// client meets the server on the wire only, so it imports nothing of it.
-		{Path: "client", Floor: Edges, Imports: []string{"voice"}, Does: "the HTTP API as its users call it"},
+		{Path: "client", Root: true, Floor: Edges, Does: "the HTTP API for programs in Go; theirs and ours"},
 		{Path: "admin", Floor: Edges, Does: "health, readiness, metrics"},
 	}
 }
@@ -150,9 +150,9 @@ func tops() []Package {
 		{Path: "callgen", Floor: Server, Imports: []string{"codec", "codec/g711", "rtp", "sdp", "sip"}, Does: "synthetic SIP parties that speak"},
 		// demo starts a server and lets callgen's parties call each other: it
 		// needs both, so it stands above the floor of the server.
-		{Path: "demo", Floor: Programs, Imports: []string{"voice", "audio", "audio/compare", "wav", "receipt", "verify", "client", "server", "callgen"}, Does: "the main job in one command"},
+		{Path: "demo", Floor: Programs, Imports: []string{"audio", "audio/compare", "wav", "receipt", "verify", "client", "server", "callgen"}, Does: "the main job in one command"},
 		// bench starts the program and loads it from outside, as demo does.
-		{Path: "bench", Floor: Programs, Imports: []string{"voice", "wav", "client", "server", "callgen"}, Does: "how many recorded calls the machine holds"},
+		{Path: "bench", Floor: Programs, Imports: []string{"wav", "client", "server", "callgen"}, Does: "how many recorded calls the machine holds"},
 		{Path: "cmd/tapedeck", Floor: Command, Root: true, Imports: []string{"bench", "voice", "journal", "pcapng", "store", "render", "auth", "control", "server", "demo", "client", "keys", "receipt", "verify"}, Does: "the program: one short file per command"},
 		{Path: "api", Floor: Command, Root: true, Does: "the contract by hand, and what makes code and pages of it"},
 	}

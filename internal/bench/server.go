@@ -14,9 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	"tapedeck/internal/client"
+	"tapedeck/client"
 	"tapedeck/internal/server"
-	"tapedeck/internal/voice"
 )
 
 // rtpPorts stay below the ports that Linux gives to who asks for any.
@@ -67,7 +66,7 @@ func start(ctx context.Context, o *Options, data string) (_ *process, err error)
 	if err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
-	p.api = client.New(client.Options{Address: p.HTTP, Key: boot.AccessKey, Workspace: boot.Workspace})
+	p.api = client.New(client.Options{BaseURL: p.HTTP, AccessKey: boot.AccessKey, Workspace: string(boot.Workspace)})
 	return p, nil
 }
 
@@ -104,9 +103,9 @@ func (p *process) stop() error {
 // inline makes the channel through which every call is bridged to the load's
 // callees, and recorded.
 func (p *process) inline(ctx context.Context, trunk string, record bool) error {
-	inbound := voice.Inbound{Flow: []voice.FlowCommand{{Command: &voice.Bridge{To: "{to}", Record: record, RecordStereo: record}}}}
-	_, err := p.api.CreateChannel(ctx, client.Channel{
-		Name: "bench", Number: "*", Trunk: &voice.Trunk{URI: "sip:" + trunk}, Inbound: &inbound,
+	flow := []client.Step{client.Do(client.BridgeCall{To: "{to}", Record: record, RecordStereo: record})}
+	_, err := p.api.CreateChannel(ctx, client.CreateChannel{
+		Name: "bench", Number: "*", Trunk: client.Trunk{URI: new("sip:" + trunk)}, Inbound: client.Inbound{CallFlow: &flow},
 	})
 	return err
 }

@@ -9,9 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"tapedeck/client"
 	"tapedeck/internal/callgen"
-	"tapedeck/internal/client"
-	"tapedeck/internal/voice"
 	"tapedeck/internal/wav"
 )
 
@@ -129,7 +128,7 @@ func (s *Step) recordings(ctx context.Context, o *Options, p *process, r *callge
 	}
 	for i := range sample {
 		rec := all[i*len(all)/sample]
-		if rec.Status != voice.RecordingAvailable {
+		if rec.Status != client.RecordingStatusAvailable {
 			continue
 		}
 		sides, err := p.sides(ctx, rec.ID)
@@ -163,16 +162,16 @@ func (p *process) finished(ctx context.Context, s *Step) (all []client.Recording
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for first := true; ; first = false {
-		if all, err = p.api.AllRecordings(ctx); err != nil {
+		if all, err = client.Collect(p.api.AllRecordings(ctx, client.ListRecordingsParams{Limit: 99}), 0); err != nil {
 			return nil, err
 		}
 		s.Available = 0
 		waiting := 0.0
 		for _, r := range all {
 			switch {
-			case r.Status == voice.RecordingAvailable:
+			case r.Status == client.RecordingStatusAvailable:
 				s.Available++
-			case !r.Status.Terminal():
+			case !r.Status.Final():
 				waiting += s.seconds(r)
 			}
 		}
@@ -206,12 +205,12 @@ func (s *Step) seconds(r client.Recording) float64 {
 const frame = 20 * time.Millisecond
 
 // sides fetches a recording and takes its sides apart.
-func (p *process) sides(ctx context.Context, id voice.RecordingID) ([][]int16, error) {
-	data, err := p.api.WAV(ctx, id)
-	if err != nil {
+func (p *process) sides(ctx context.Context, id client.RecordingID) ([][]int16, error) {
+	var data bytes.Buffer
+	if _, err := p.api.Audio(ctx, client.RecordingPath(id, client.AudioFormatWav), &data); err != nil {
 		return nil, err
 	}
-	in, err := wav.NewReader(bytes.NewReader(data))
+	in, err := wav.NewReader(bytes.NewReader(data.Bytes()))
 	if err != nil {
 		return nil, fmt.Errorf("recording %s: %w", id, err)
 	}

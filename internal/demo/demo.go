@@ -10,10 +10,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"tapedeck/client"
 	"tapedeck/internal/callgen"
-	"tapedeck/internal/client"
 	"tapedeck/internal/server"
-	"tapedeck/internal/voice"
 )
 
 // Options say how to run the demo. The zero value is a good one.
@@ -57,8 +56,8 @@ type stage struct {
 	endpoint  *callgen.Endpoint
 	caller    *callgen.Party
 	callee    *callgen.Party
-	call      client.Call
-	recording voice.RecordingID
+	call      client.CallID
+	recording client.RecordingID
 }
 
 // Run runs the demo and returns what came of it. The error is one of the demo
@@ -140,7 +139,7 @@ func (s *stage) run(ctx context.Context) (result *Result, err error) {
 	if s.boot, err = server.ReadBootstrap(s.dir); err != nil {
 		return nil, fmt.Errorf("%w; give --data an empty directory, or one that a demo has used", err)
 	}
-	s.api = client.New(client.Options{Address: s.ready.HTTP, Key: s.boot.AccessKey, Workspace: s.boot.Workspace})
+	s.api = client.New(client.Options{BaseURL: s.ready.HTTP, AccessKey: s.boot.AccessKey, Workspace: string(s.boot.Workspace)})
 	defer s.api.Close()
 
 	if s.endpoint, err = callgen.New(callgen.Options{UserAgent: "tapedeck demo"}); err != nil {

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"tapedeck/internal/client"
+	"tapedeck/client"
 	"tapedeck/internal/render"
 	"tapedeck/internal/testkit"
 	"tapedeck/internal/verify"
@@ -57,7 +57,10 @@ func TestRun(t *testing.T) {
 // wrong with it is said.
 func TestJudgeFindsEveryFault(t *testing.T) {
 	good := func() *Result {
-		r := &Result{Length: time.Second, Shortest: time.Second, Longest: time.Second, Hash: "h"}
+		r := &Result{
+			Length: time.Second, Shortest: time.Second, Longest: time.Second, Hash: "h",
+			Recording: &client.Recording{}, Receipt: &client.Receipt{},
+		}
 		r.Recording.SHA256, r.Receipt.File.SHA256, r.Receipt.Complete = "h", "h", true
 		r.Receipt.Tracks = []client.TrackReceipt{{Received: 50}, {Received: 50}}
 		r.Proof = &verify.Report{Verified: true}

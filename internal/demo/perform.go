@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -9,10 +10,10 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"tapedeck/client"
 	"tapedeck/internal/callgen"
 	"tapedeck/internal/receipt"
 	"tapedeck/internal/verify"
-	"tapedeck/internal/voice"
 )
 
 // lead is the time between the command to speak and the first word: both
@@ -25,11 +26,11 @@ func (s *stage) perform(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	asked := time.Now()
-	var err error
-	s.recording, err = s.api.Record(ctx, s.boot.Channel, s.call.ID, voice.RecordCall{Stereo: true})
+	begun, err := s.api.RecordCallSession(ctx, string(s.boot.Channel), s.call, client.RecordCall{Stereo: true})
 	if err != nil {
 		return nil, err
 	}
+	s.recording = begun.RecordingID
 	accepted := time.Now()
 	r := &Result{Conversation: s.o.Conversation, Ready: s.ready, said: s.talk.said()}
 	if r.began, err = s.converse(ctx); err != nil {
@@ -48,7 +49,7 @@ func (s *stage) perform(ctx context.Context) (*Result, error) {
 	// The recording began while its command was under way, and ended while the
 	// hangup was.
 	r.Shortest, r.Longest = hangup.Sub(accepted), ended.Sub(asked)
-	if r.Recording, err = s.api.Finished(ctx, s.recording); err != nil {
+	if r.Recording, err = s.api.WaitForRecording(ctx, s.recording); err != nil {
 		return nil, err
 	}
 	r.AvailableAfter = time.Since(hangup)
@@ -65,8 +66,8 @@ func (s *stage) connect(ctx context.Context) (err error) {
 	}
 	dialled := make(chan error, 1) // sent to once: the caller waits for the bridge
 	go func() { dialled <- s.caller.Dial(ctx, "sip:"+s.boot.Number+"@"+s.ready.SIP) }()
-	if s.call, err = s.api.CallFrom(ctx, s.boot.Channel, callerName); err == nil {
-		_, err = s.api.Bridge(ctx, s.boot.Channel, s.call.ID, voice.Bridge{To: s.callee.URI()})
+	if s.call, err = s.incoming(ctx, callerName); err == nil {
+		_, err = s.api.BridgeCall(ctx, string(s.boot.Channel), s.call, client.BridgeCall{To: s.callee.URI()})
 	}
 	if err != nil {
 		return joinHangup(err, s.caller.Hangup(), <-dialled)
@@ -75,6 +76,22 @@ func (s *stage) connect(ctx context.Context) (err error) {
 		return err
 	}
 	return s.callee.Answered(ctx)
+}
+
+// incoming waits until there is a call from a party.
+func (s *stage) incoming(ctx context.Context, from string) (id client.CallID, err error) {
+	err = client.Poll(ctx, func() (bool, error) {
+		list, err := s.api.ListChannelCalls(ctx, string(s.boot.Channel), client.ListChannelCallsParams{From: from})
+		if err != nil || len(list.Results) == 0 {
+			return false, err
+		}
+		id = list.Results[0].ID
+		return true, nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("wait for a call from %s: %w", from, err)
+	}
+	return id, nil
 }
 
 // joinHangup keeps the first error, which is the cause of the others.
@@ -160,17 +177,19 @@ func (s *stage) showProgress(length time.Duration) (stop func()) {
 
 // fetch gets the file and its receipt, and keeps both.
 func (s *stage) fetch(ctx context.Context, r *Result) (err error) {
-	if r.Recording.Status != voice.RecordingAvailable {
+	if r.Recording.Status != client.RecordingStatusAvailable {
 		return fmt.Errorf("the recording is %s (%s) %s", r.Recording.Status, r.Recording.EndCause, r.Recording.Problem)
 	}
-	if r.wav, err = s.api.WAV(ctx, s.recording); err != nil {
+	var wav bytes.Buffer
+	if _, err := s.api.Audio(ctx, client.RecordingPath(s.recording, client.AudioFormatWav), &wav); err != nil {
 		return err
 	}
+	r.wav = wav.Bytes()
 	if r.Receipt, err = s.api.Receipt(ctx, s.recording); err != nil {
 		return err
 	}
-	r.Path = filepath.Join(s.results, string(s.recording)+".wav")
-	r.ReceiptPath = filepath.Join(s.results, string(s.recording)+".receipt.json")
+	r.Path = filepath.Join(s.results, s.recording+".wav")
+	r.ReceiptPath = filepath.Join(s.results, s.recording+".receipt.json")
 	if err := os.WriteFile(r.Path, r.wav, 0o600); err != nil {
 		return err
 	}
@@ -189,7 +208,7 @@ func (s *stage) fetch(ctx context.Context, r *Result) (err error) {
 // prove verifies what was fetched as its receiver would, and keeps the public
 // key beside it: the server's directory may be gone soon.
 func (s *stage) prove(ctx context.Context, r *Result) error {
-	shown, err := s.api.ReceiptKey(ctx)
+	shown, err := s.api.GetReceiptKey(ctx)
 	if err != nil {
 		return err
 	}
@@ -197,7 +216,7 @@ func (s *stage) prove(ctx context.Context, r *Result) error {
 	if err != nil {
 		return err
 	}
-	r.KeyPath = filepath.Join(s.results, string(s.recording)+".key.pub")
+	r.KeyPath = filepath.Join(s.results, s.recording+".key.pub")
 	if err := os.WriteFile(r.KeyPath, []byte(key.PEM()), 0o600); err != nil {
 		return err
 	}

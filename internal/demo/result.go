@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"tapedeck/client"
 	"tapedeck/internal/audio"
 	"tapedeck/internal/audio/compare"
-	"tapedeck/internal/client"
 	"tapedeck/internal/server"
 	"tapedeck/internal/verify"
 	"tapedeck/internal/wav"
@@ -45,8 +45,8 @@ type Result struct {
 	ReceiptPath  string
 	KeyPath      string // of the public key that receipts are verified with
 	Data         string // of the server, when it was kept
-	Recording    client.Recording
-	Receipt      client.Receipt
+	Recording    *client.Recording
+	Receipt      *client.Receipt
 	Proof        *verify.Report
 
 	AvailableAfter    time.Duration // from the hangup

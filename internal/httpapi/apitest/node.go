@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -33,33 +34,17 @@ type Node struct {
 func Start(t testing.TB, env ...string) *Node {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "data")
-	config, err := server.LoadConfig(server.Source{
-		Env: append([]string{"TAPEDECK_DRAIN_TIMEOUT=5s"}, env...),
-		Flags: map[string]string{
-			"data": data, "http": "127.0.0.1:0", "sip": "127.0.0.1:0", "rtp-ports": "20000-29999",
-		},
-	})
+	s, stop, err := Serve(t.Context(), data, logTo(t), env...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.New(t.Context(), server.Options{Config: config, Version: "test", Logger: logTo(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1) // sent to once, by Run's goroutine
-	go func() { ended <- s.Run(ctx) }()
 	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
+		if err := stop(); err != nil {
 			t.Errorf("the server ended: %v", err)
 		}
 	})
-	n := &Node{URL: "http://" + s.Ready().HTTP, SIP: s.Ready().SIP, http: &http.Client{Timeout: patience, Transport: &http.Transport{}}}
+	n := &Node{Bootstrap: s.Bootstrap, URL: "http://" + s.HTTP, SIP: s.SIP, http: &http.Client{Timeout: patience, Transport: &http.Transport{}}}
 	t.Cleanup(n.http.CloseIdleConnections)
-	if n.Bootstrap, err = server.ReadBootstrap(data); err != nil {
-		t.Fatal(err)
-	}
 	if n.DB, err = store.Open(t.Context(), store.Options{URL: filepath.Join(data, store.FileName), MustExist: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +55,42 @@ func Start(t testing.TB, env ...string) *Node {
 	})
 	n.agent = startAgent(t)
 	return n
+}
+
+// Running is where a server is, and who may use it.
+type Running struct {
+	server.Bootstrap
+	server.Ready
+}
+
+// Serve starts a server on free ports of this machine, in a directory, with env
+// added to the environment that it reads its configuration from. Stop ends it.
+func Serve(ctx context.Context, data string, log *slog.Logger, env ...string) (r Running, stop func() error, err error) {
+	config, err := server.LoadConfig(server.Source{
+		Env: append([]string{"TAPEDECK_DRAIN_TIMEOUT=5s"}, env...),
+		Flags: map[string]string{
+			"data": data, "http": "127.0.0.1:0", "sip": "127.0.0.1:0", "rtp-ports": "20000-29999",
+		},
+	})
+	if err != nil {
+		return r, nil, err
+	}
+	s, err := server.New(ctx, server.Options{Config: config, Version: "test", Logger: log})
+	if err != nil {
+		return r, nil, err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1) // sent to once, by Run's goroutine
+	go func() { ended <- s.Run(ctx) }()
+	stop = func() error {
+		cancel()
+		return <-ended
+	}
+	boot, err := server.ReadBootstrap(data)
+	if err != nil {
+		return r, nil, errors.Join(err, stop())
+	}
+	return Running{boot, s.Ready()}, stop, nil
 }
 
 // logTo shows the server's log when the test fails.

@@ -11,17 +11,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
-	"time"
-
-	"tapedeck/internal/voice"
 )
 
 // Download says what to fetch, and where to.
 type Download struct {
-	Path    string // of the audio, below the workspace, such as /recordings/ID.wav
+	Path    string // of the audio, below the workspace: RecordingPath or RenderPath
 	To      string // the file
 	Replace bool   // a file that is there
 	// SHA256 of the whole, hexadecimal; empty = the one that the server tells.
@@ -40,13 +35,8 @@ type Downloaded struct {
 	Proved bool
 }
 
-// attempts is how often in a row a download may fail without a byte coming.
-const attempts = 5
-
-var (
-	errDamaged = errors.New("what came is not what the server has")
-	hashTag    = regexp.MustCompile(`^"([0-9a-f]{64})"$`)
-)
+// ErrDamaged means that what came is not what the server has.
+var ErrDamaged = errors.New("what came is not what the server has")
 
 // Download fetches audio into a file, whole and checked, or not at all. What
 // came is kept beside it in a hidden file: after a fault, also in a later run,
@@ -57,31 +47,8 @@ func (c *Client) Download(ctx context.Context, d Download) (Downloaded, error) {
 	}
 	f := &fetch{client: c, Download: d}
 	defer f.close()
-	for failed := 0; ; {
-		before := f.have
-		err := f.turn(ctx)
-		if err == nil {
-			break
-		}
-		if failed++; f.have > before {
-			failed = 1
-		}
-		var refused *Error
-		final := errors.Is(err, errHere)
-		if errors.As(err, &refused) {
-			final = refused.Status < http.StatusBadGateway || refused.Status > http.StatusGatewayTimeout
-			if refused.Code == voice.CodeNotReady {
-				failed = 0 // it is being made, however long that takes
-			}
-		}
-		if ctx.Err() != nil || final || failed >= attempts {
-			return Downloaded{}, f.failed(err)
-		}
-		select {
-		case <-ctx.Done():
-			return Downloaded{}, f.failed(context.Cause(ctx))
-		case <-time.After(c.o.Pause):
-		}
+	if err := c.persist(ctx, func() int64 { return f.have }, f.turn); err != nil {
+		return Downloaded{}, f.failed(err)
 	}
 	return f.finish()
 }
@@ -131,23 +98,12 @@ type fetch struct {
 	total   int64
 	resumed int64
 	placed  bool // the file has its name
-
-	quiet *time.Timer // ends a turn in which nothing comes
 }
 
 // turn asks once for what is missing.
 func (f *fetch) turn(ctx context.Context) (err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	f.quiet = time.AfterFunc(f.client.o.Timeout, func() {
-		cancel(fmt.Errorf("nothing came for %s", f.client.o.Timeout))
-	})
-	defer f.quiet.Stop()
-	defer func() {
-		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
-			err = fmt.Errorf("%w: %w", cause, err)
-		}
-	}()
+	ctx, alive, stop := f.client.watch(ctx)
+	defer func() { err = stop(err) }()
 	if f.file == nil {
 		if err := f.open(ctx); err != nil {
 			return err
@@ -164,53 +120,25 @@ func (f *fetch) turn(ctx context.Context) (err error) {
 	if err := f.place(resp); err != nil {
 		return err
 	}
-	for buf := make([]byte, 128<<10); ; {
-		n, err := resp.Body.Read(buf)
-		if n > 0 {
-			f.quiet.Reset(f.client.o.Timeout)
-			if _, err := f.file.WriteAt(buf[:n], f.have); err != nil {
-				return fmt.Errorf("%w: %w", errHere, err)
-			}
-			f.have += int64(n)
-			if f.Progress != nil {
-				f.Progress(min(f.have, f.total), f.total)
-			}
+	return drain(resp.Body, alive, func(piece []byte) error {
+		if _, err := f.file.WriteAt(piece, f.have); err != nil {
+			return fmt.Errorf("%w: %w", errHere, err)
 		}
-		if errors.Is(err, io.EOF) {
-			break
+		f.have += int64(len(piece))
+		if f.Progress != nil {
+			f.Progress(min(f.have, f.total), f.total)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	if f.have != f.total {
-		return fmt.Errorf("%d of %d bytes came", f.have, f.total)
-	}
-	return nil
+		return nil
+	}, func() error { return whole(f.have, f.total) })
 }
 
 // ask sends the request, for what is missing when something is there.
 func (f *fetch) ask(ctx context.Context, method string) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, method, f.client.base+f.Path, nil)
-	if err != nil {
-		return nil, err
+	have := int64(0)
+	if method == http.MethodGet && f.tag != "" {
+		have = f.have
 	}
-	r.Header.Set("Authorization", "AccessKey "+f.client.key)
-	r.Header.Set("Accept-Encoding", "identity") // lengths and ranges are of the file, not of a packed one
-	f.quiet.Reset(f.client.o.Timeout)
-	if method == http.MethodGet && f.have > 0 && f.tag != "" {
-		r.Header.Set("Range", fmt.Sprintf("bytes=%d-", f.have))
-		r.Header.Set("If-Range", f.tag) // RFC 9110 §13.1.5: all of it when it is another file
-	}
-	resp, err := f.client.files.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode >= 400 && resp.StatusCode != http.StatusRequestedRangeNotSatisfiable {
-		body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-		return nil, errors.Join(refusal(resp.StatusCode, body), err, resp.Body.Close())
-	}
-	return resp, nil
+	return f.client.audio(ctx, method, f.Path, span{from: have, tag: f.tag})
 }
 
 // open asks what the server has, and opens what came of it before.
@@ -230,10 +158,7 @@ func (f *fetch) open(ctx context.Context) error {
 	if err := resp.Body.Close(); err != nil {
 		return err
 	}
-	f.tag, f.total = resp.Header.Get("ETag"), resp.ContentLength
-	if strings.HasPrefix(f.tag, "W/") {
-		f.tag = "" // a weak one promises no bytes (RFC 9110 §8.8.1)
-	}
+	f.tag, f.total = tagOf(resp), resp.ContentLength
 	file, info, err := claim(f.partial())
 	if err != nil {
 		return fmt.Errorf("%w: %w", errHere, err)
@@ -294,14 +219,13 @@ func (f *fetch) restart() error {
 func (f *fetch) place(resp *http.Response) error {
 	switch resp.StatusCode {
 	case http.StatusPartialContent:
-		from, _, ok := strings.Cut(strings.TrimPrefix(resp.Header.Get("Content-Range"), "bytes "), "-")
-		if start, err := strconv.ParseInt(from, 10, 64); !ok || err != nil || start != f.have || resp.ContentLength < 0 {
-			return errors.Join(fmt.Errorf("the server sends %q, asked was for what comes after %d bytes", resp.Header.Get("Content-Range"), f.have), f.restart())
+		if err := follows(resp, f.have); err != nil {
+			return errors.Join(err, f.restart())
 		}
 		f.total = f.have + resp.ContentLength
 		return nil
 	case http.StatusOK:
-		tag := resp.Header.Get("ETag")
+		tag := tagOf(resp)
 		if f.total = resp.ContentLength; f.total < 0 {
 			return errors.New("the server does not say how long the file is")
 		}
@@ -321,11 +245,11 @@ func (f *fetch) finish() (out Downloaded, err error) {
 	}
 	out = Downloaded{Size: f.have, SHA256: hex.EncodeToString(hash.Sum(nil)), Resumed: f.resumed}
 	want := f.SHA256
-	if told := hashTag.FindStringSubmatch(f.tag); want == "" && told != nil {
-		want = told[1]
+	if want == "" {
+		want = hashIn(f.tag)
 	}
 	if want != "" && want != out.SHA256 {
-		return out, errors.Join(fmt.Errorf("fetch %s: %w: its SHA-256 is %s, expected %s; fetch it again", f.Path, errDamaged, out.SHA256, want), os.Remove(f.file.Name()))
+		return out, errors.Join(fmt.Errorf("fetch %s: %w: its SHA-256 is %s, expected %s; fetch it again", f.Path, ErrDamaged, out.SHA256, want), os.Remove(f.file.Name()))
 	}
 	out.Proved = want != ""
 	if err := f.file.Sync(); err != nil {

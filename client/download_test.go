@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"tapedeck/internal/testkit"
-	"tapedeck/internal/voice"
 )
 
 // shelf serves one file as the server does, with faults.
@@ -60,7 +59,7 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	out := w
 	if s.gets < len(s.cut) {
-		out = &short{ResponseWriter: w, left: s.cut[s.gets]}
+		out = &cutShort{ResponseWriter: w, left: s.cut[s.gets]}
 	}
 	if s.gets++; s.stall && s.gets == 1 {
 		w.Header().Set("Content-Length", fmt.Sprint(len(s.body)))
@@ -74,13 +73,13 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(out, r, "", time.Time{}, bytes.NewReader(s.body))
 }
 
-// short breaks the connection after some bytes.
-type short struct {
+// cutShort breaks the connection after some bytes.
+type cutShort struct {
 	http.ResponseWriter
 	left int
 }
 
-func (s *short) Write(b []byte) (int, error) {
+func (s *cutShort) Write(b []byte) (int, error) {
 	if len(b) <= s.left {
 		s.left -= len(b)
 		return s.ResponseWriter.Write(b)
@@ -111,7 +110,7 @@ func (s *shelf) client(t *testing.T) *Client {
 	testkit.Timeout(t, 30*time.Second)
 	s.t = t
 	server := httptest.NewServer(s)
-	c := New(Options{Address: server.URL, Key: "k", Workspace: "w", Pause: time.Millisecond})
+	c := New(Options{BaseURL: server.URL, AccessKey: "k", Workspace: "w", Pause: time.Millisecond})
 	t.Cleanup(func() { c.Close(); server.Close() })
 	return c
 }
@@ -228,20 +227,20 @@ func TestDownloadRefused(t *testing.T) {
 	}{
 		"not found": {shelf{refuse: []int{404, 404}, code: "not_found"}, "", "", func(err error) bool {
 			var e *Error
-			return errors.As(err, &e) && e.Status == 404 && e.Code == voice.CodeNotFound
+			return errors.As(err, &e) && e.Status == 404 && e.Code == CodeNotFound
 		}},
 		"no such format": {shelf{refuse: []int{501, 501}, code: "format_unavailable"}, "", "", func(err error) bool {
 			var e *Error
 			return errors.As(err, &e) && e.Status == 501 && e.Message == "no"
 		}},
 		"away for long":       {shelf{refuse: []int{503, 503, 503, 503, 503, 503, 503, 503, 503, 503, 503, 503}, code: "unavailable"}, "", "", func(err error) bool { return err != nil }},
-		"other bytes":         {shelf{body: body, tag: tag}, "", sum(nil), func(err error) bool { return errors.Is(err, errDamaged) }},
+		"other bytes":         {shelf{body: body, tag: tag}, "", sum(nil), func(err error) bool { return errors.Is(err, ErrDamaged) }},
 		"there already":       {shelf{body: body, tag: tag}, there, "", func(err error) bool { return errors.Is(err, fs.ErrExist) }},
 		"no such place":       {shelf{body: body, tag: tag}, filepath.Join(there, "x", "a.wav"), "", func(err error) bool { return errors.Is(err, errHere) }},
-		"no tag, other bytes": {shelf{body: body}, "", sum(nil), func(err error) bool { return errors.Is(err, errDamaged) }},
+		"no tag, other bytes": {shelf{body: body}, "", sum(nil), func(err error) bool { return errors.Is(err, ErrDamaged) }},
 		"directory":           {shelf{body: body, tag: tag}, filepath.Dir(there), "", func(err error) bool { return errors.Is(err, errHere) && !errors.Is(err, fs.ErrExist) }},
 		"name of a directory": {shelf{body: body, tag: tag}, there + "x" + string(filepath.Separator), "", func(err error) bool { return errors.Is(err, errHere) }},
-		"bytes of another":    {shelf{body: body, tag: `"` + sum(nil) + `"`}, "", "", func(err error) bool { return errors.Is(err, errDamaged) }},
+		"bytes of another":    {shelf{body: body, tag: `"` + sum(nil) + `"`}, "", "", func(err error) bool { return errors.Is(err, ErrDamaged) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -330,42 +329,5 @@ func TestDownloadStalls(t *testing.T) {
 	cancel()
 	if _, err := api.Download(ctx, Download{Path: "/recordings/a.wav", To: filepath.Join(dir, "b.wav")}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
-	}
-}
-
-func TestRecordingsOfTheWorkspace(t *testing.T) {
-	testkit.Timeout(t, 20*time.Second)
-	c, asked := serve(t, map[string][]string{
-		"/recordings?channelId=ch&direction=incoming&endAt=1970-01-01T00%3A00%3A02Z&from=%2B1&limit=3&sourceId=c&startAt=1970-01-01T00%3A00%3A01Z&status=available&to=2": {
-			`200 {"results":[{"id":"a"},{"id":"b"}],"nextPageToken":"next"}`},
-		"/recordings?channelId=ch&direction=incoming&endAt=1970-01-01T00%3A00%3A02Z&from=%2B1&limit=1&pageToken=next&sourceId=c&startAt=1970-01-01T00%3A00%3A01Z&status=available&to=2": {
-			`200 {"results":[{"id":"c"}],"nextPageToken":"more"}`},
-		"/recordings/a":           {`200 {}`},
-		"/recordings/a/renders":   {`202 {"id":"x","recordingId":"a","status":"accepted"}`},
-		"/recordings/a/renders/x": {`200 {"id":"x","recordingId":"a","status":"accepted"}`, `200 {"id":"x","recordingId":"a","status":"failed","problem":"p"}`},
-	})
-	list, err := c.FindRecordings(t.Context(), Filter{
-		Channel: "ch", Call: "c", Status: voice.RecordingAvailable, Direction: voice.Incoming, From: "+1", To: "2",
-		Since: time.Unix(1, 0), Until: time.Unix(2, 0),
-	}, 3)
-	if err != nil || len(list) != 3 || list[2].ID != "c" {
-		t.Errorf("%+v, %v, asked %q", list, err, *asked)
-	}
-	stereo := true
-	made, err := c.Render(t.Context(), "a", Rendering{Stereo: &stereo, Swap: true, Format: voice.FormatFLAC})
-	if err != nil || made.ID != "x" {
-		t.Errorf("%+v, %v", made, err)
-	}
-	if made, err = c.Rendered(t.Context(), made); err != nil || made.Status != "failed" || made.Problem != "p" {
-		t.Errorf("%+v, %v", made, err)
-	}
-	if err := c.DeleteRecording(t.Context(), "a"); err != nil {
-		t.Error(err)
-	}
-	said := strings.Join(*asked, "\n")
-	for _, want := range []string{`POST /workspaces/w/recordings/a/renders {"stereo":true,"swap":true,"format":"flac"}`, "DELETE /workspaces/w/recordings/a"} {
-		if !strings.Contains(said, want) {
-			t.Errorf("%q was not asked:\n%s", want, said)
-		}
 	}
 }
