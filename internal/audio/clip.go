@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,8 +15,12 @@ type Clip struct {
 	Samples []int16
 
 	mu     sync.Mutex
-	others []*Clip // this one at other rates, as they were asked for
+	others []*Clip      // this one at other rates, as they were asked for
+	more   atomic.Int64 // samples of others
 }
+
+// Size is how many bytes its samples take, at all rates at which it is kept.
+func (c *Clip) Size() int64 { return 2 * (int64(len(c.Samples)) + c.more.Load()) }
 
 // Silence is a clip of so much silence.
 func Silence(rate int, d time.Duration) *Clip {
@@ -45,5 +50,6 @@ func (c *Clip) At(rate int) *Clip {
 	samples := r.Process(nil, c.Samples)
 	o := &Clip{Rate: rate, Samples: r.Flush(samples)}
 	c.others = append(c.others, o)
+	c.more.Add(int64(len(o.Samples)))
 	return o
 }

@@ -69,7 +69,11 @@ func media(m *voice.Media) openapi.Media {
 type upload struct {
 	body    io.ReadCloser
 	control *http.ResponseController
+	until   time.Time // it must have come
 }
+
+// uploadTime is how long a file may come in, however slowly.
+const uploadTime = 15 * time.Minute
 
 // uploadError marks what went wrong with the sender.
 type uploadError struct{ error }
@@ -78,13 +82,17 @@ func (b *uploadError) Unwrap() error { return b.error }
 
 // newUpload is the body of a request, up to the largest file.
 func newUpload(w http.ResponseWriter, r *http.Request) *upload {
-	return &upload{body: http.MaxBytesReader(w, r.Body, voice.MaxMediaSize), control: http.NewResponseController(w)}
+	return &upload{body: http.MaxBytesReader(w, r.Body, voice.MaxMediaSize), control: http.NewResponseController(w), until: time.Now().Add(uploadTime)}
 }
 
 // Read takes a piece.
 func (u *upload) Read(b []byte) (int, error) {
 	now := time.Now()
-	for _, more := range []error{u.control.SetReadDeadline(now.Add(readTime)), u.control.SetWriteDeadline(now.Add(writeTime))} {
+	by := now.Add(readTime)
+	if by.After(u.until) {
+		by = u.until
+	}
+	for _, more := range []error{u.control.SetReadDeadline(by), u.control.SetWriteDeadline(now.Add(writeTime))} {
 		if more != nil && !errors.Is(more, http.ErrNotSupported) {
 			return 0, &uploadError{more}
 		}

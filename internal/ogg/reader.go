@@ -62,7 +62,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 
 // noEnd makes an end within the headers what it is.
 func noEnd(err error) error {
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%w: it ends within its headers", ErrFormat)
 	}
 	return err

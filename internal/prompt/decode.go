@@ -23,6 +23,10 @@ import (
 // MaxDuration is the longest that a file may play.
 const MaxDuration = time.Hour
 
+// maxSamples is what a file may hold of all its channels: an hour of two at 96 kHz.
+// Files that say little can hold so much that it takes minutes to go through them.
+const maxSamples = 3600 * 96000 * 2
+
 // maxRate is the rate of what is played, Hz: with more, an hour would fill the
 // memory, and few telephones would let it be heard.
 const maxRate = 16000
@@ -31,6 +35,7 @@ const maxRate = 16000
 var (
 	ErrNoAudio = errors.New("it is no audio that can be played")
 	ErrLong    = errors.New("it plays for more than an hour")
+	ErrDense   = errors.New("it holds more samples than an hour of stereo at 96 kHz")
 )
 
 // source gives the samples of a file, channels interleaved, in whole frames; io.EOF
@@ -207,12 +212,23 @@ func decode(ctx context.Context, r io.Reader, begin func(rate int), take func([]
 			return f, nil
 		case err != nil:
 			return f, plain(err)
-		case frames > int64(s.rate)*int64(MaxDuration/time.Second):
-			return f, ErrLong
+		case tooMuch(frames, s) != nil:
+			return f, tooMuch(frames, s)
 		case ctx.Err() != nil:
 			return f, ctx.Err()
 		}
 	}
+}
+
+// tooMuch reports that so many frames are more than a file may have.
+func tooMuch(frames int64, s *stream) error {
+	switch {
+	case frames > int64(s.rate)*int64(MaxDuration/time.Second):
+		return ErrLong
+	case frames*int64(s.channels) > maxSamples:
+		return ErrDense
+	}
+	return nil
 }
 
 // plain makes an ErrNoAudio of what the readers say of bad files.

@@ -128,6 +128,7 @@ func TestEveryFormat(t *testing.T) {
 
 func TestWhatIsNoAudio(t *testing.T) {
 	plain := sound(t, "wav", 8000, 1)
+	inOgg := converted(t, plain, "x.ogg", "-c:a", "libopus")
 	for name, c := range map[string]struct {
 		file []byte
 		why  string
@@ -137,6 +138,8 @@ func TestWhatIsNoAudio(t *testing.T) {
 		"text":        {[]byte("hello"), "WAV, MP3, Ogg and FLAC are"},
 		"no samples":  {plain[:80], "no sound in it"},
 		"half a head": {plain[:30], "ends within its header"},
+		"half an Ogg": {inOgg[:40], "ends within its header"},
+		"cut tags":    {inOgg[:60], "ends within its header"},
 		"Vorbis":      {converted(t, plain, "x.ogg", "-c:a", "libvorbis", "-ar", "44100"), "Vorbis"},
 		"Speex":       {append([]byte("OggS\x00\x02"), make([]byte, 100)...), "neither"},
 		"ADPCM":       {converted(t, plain, "x.wav", "-c:a", "adpcm_ms"), "can be read"},
@@ -163,6 +166,22 @@ func TestNothingPlaysForEver(t *testing.T) {
 	copy(head[76:], "\xff\xff\xff\xff")
 	if _, err := probe(t.Context(), &endless{bytes.NewReader(head)}); !errors.Is(err, ErrLong) {
 		t.Errorf("an endless file: %v", err)
+	}
+	for _, c := range []struct {
+		rate, channels int
+		seconds        int64
+		want           error
+	}{
+		{8000, 1, 3600, nil},
+		{8000, 1, 3601, ErrLong},
+		{96000, 2, 3600, nil},
+		{384000, 8, 225, nil},
+		{384000, 8, 226, ErrDense}, // which took minutes
+		{48000, 8, 3599, ErrDense},
+	} {
+		if got := tooMuch(c.seconds*int64(c.rate), &stream{rate: c.rate, channels: c.channels}); !errors.Is(got, c.want) {
+			t.Errorf("%+v: %v", c, got)
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -27,8 +27,9 @@ const tidyAfter = time.Hour
 // File is a path; Keep takes it from there, or Drop. What is too large or no audio
 // is a *voice.Error.
 func (l *Library) Take(ctx context.Context, body io.Reader) (m voice.Media, err error) {
-	if err := l.o.Room(); err != nil {
-		return m, &voice.Error{Code: voice.CodeUnavailable, Message: "The disk has no room for files", Err: err}
+	in := &measured{Reader: io.LimitReader(body, voice.MaxMediaSize+1), room: l.o.Room}
+	if err := in.check(); err != nil {
+		return m, err
 	}
 	f, err := os.CreateTemp(l.o.WorkDir, "*"+uploadSuffix)
 	if err != nil {
@@ -41,7 +42,7 @@ func (l *Library) Take(ctx context.Context, body io.Reader) (m voice.Media, err 
 		}
 	}()
 	sum := sha256.New()
-	if m.Size, err = io.Copy(io.MultiWriter(f, sum), io.LimitReader(body, voice.MaxMediaSize+1)); err != nil {
+	if m.Size, err = io.Copy(io.MultiWriter(f, sum), in); err != nil {
 		return m, err
 	}
 	if m.Size > voice.MaxMediaSize {
@@ -54,17 +55,44 @@ func (l *Library) Take(ctx context.Context, body io.Reader) (m voice.Media, err 
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return m, fmt.Errorf("take an upload: %w", err)
 	}
-	done, err := l.load(ctx)
+	done, err := l.place(ctx, l.probing)
 	if err != nil {
 		return m, err
 	}
 	defer done()
 	what, err := probe(ctx, f)
-	if errors.Is(err, ErrNoAudio) || errors.Is(err, ErrLong) {
+	if errors.Is(err, ErrNoAudio) || errors.Is(err, ErrLong) || errors.Is(err, ErrDense) {
 		return m, &voice.Error{Code: voice.CodeUnsupportedMedia, Message: "The file cannot be played: " + err.Error()}
 	}
 	m.ContentType, m.Duration = what.kind, what.duration
 	return m, err
+}
+
+// measured asks while a file comes in whether there is still room for it: many may
+// come at once.
+type measured struct {
+	io.Reader
+	room func() error
+	left int // bytes until it asks again
+}
+
+func (m *measured) Read(b []byte) (int, error) {
+	if m.left <= 0 {
+		if err := m.check(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := m.Reader.Read(b)
+	m.left -= n
+	return n, err
+}
+
+func (m *measured) check() error {
+	m.left = 1 << 20
+	if err := m.room(); err != nil {
+		return &voice.Error{Code: voice.CodeUnavailable, Message: "The disk has no room for files", Err: err}
+	}
+	return nil
 }
 
 // Drop removes what Take wrote, if Keep did not take it.

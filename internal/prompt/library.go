@@ -48,7 +48,8 @@ type Options struct {
 const (
 	shortestFresh = time.Minute    // that a file of the web is not asked for again
 	longestFresh  = 24 * time.Hour // whatever its server says
-	parallel      = 4              // files that are loaded and decoded at once
+	parallel      = 4              // files that are loaded and decoded at once, for calls
+	probes        = 2              // uploads that are gone through at once: no call waits for them
 )
 
 // Library makes what calls hear. Its methods may be called from any goroutine.
@@ -56,6 +57,7 @@ type Library struct {
 	o       Options
 	shelf   *shelf
 	loading chan struct{} // a token for each file that is being loaded
+	probing chan struct{} // and for each upload that is being gone through
 	metrics *metrics
 	life    context.Context //nolint:containedctx // ends with the Library, whatever was begun
 	end     context.CancelFunc
@@ -97,7 +99,7 @@ func New(o Options) (*Library, error) {
 			return nil, fmt.Errorf("clear work directory: %w", err)
 		}
 	}
-	l := &Library{o: o, shelf: newShelf(o.CacheBytes), loading: make(chan struct{}, parallel)}
+	l := &Library{o: o, shelf: newShelf(o.CacheBytes), loading: make(chan struct{}, parallel), probing: make(chan struct{}, probes)}
 	l.life, l.end = context.WithCancel(context.Background())
 	l.metrics = newMetrics(o.Registerer, l.shelf.size)
 	return l, nil
@@ -177,10 +179,12 @@ func shown(name string) string {
 }
 
 // load takes a place among those who load.
-func (l *Library) load(ctx context.Context) (done func(), err error) {
+func (l *Library) load(ctx context.Context) (done func(), err error) { return l.place(ctx, l.loading) }
+
+func (l *Library) place(ctx context.Context, among chan struct{}) (done func(), err error) {
 	select {
-	case l.loading <- struct{}{}:
-		return func() { <-l.loading }, nil
+	case among <- struct{}{}:
+		return func() { <-among }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-l.life.Done():

@@ -251,6 +251,13 @@ func TestShelf(t *testing.T) {
 	if s.size() != 3*k.size() || s.used.Len() != 3 {
 		t.Errorf("%d bytes", s.size())
 	}
+	// What was played at another rate since is counted, too.
+	grown := s.find("d")
+	grown.clip.At(500)
+	s.put(one("e"))
+	if s.find("a") != nil || s.find("c") != nil || s.find("d") == nil || s.size() > 3*2300 {
+		t.Errorf("%d bytes, of which %d are those of a clip at two rates", s.size(), grown.clip.Size())
+	}
 	var working sync.WaitGroup
 	defer working.Wait()
 	_, err := s.once(t.Context(), "x", func(work func()) { working.Go(work) }, func(context.Context) (*audio.Clip, error) { panic("a fault") })
@@ -314,6 +321,17 @@ func TestUploadsThatAreRefused(t *testing.T) {
 	if _, err := r.Take(t.Context(), &endless{bytes.NewReader(sound(t, "wav", 8000, 1)[:80])}); voice.CodeOf(err) != voice.CodeBodyTooLarge {
 		t.Errorf("too large: %v", err)
 	}
+	asked := 0
+	r.o.Room = func() error {
+		if asked++; asked > 3 {
+			return errors.New("full")
+		}
+		return nil
+	}
+	if _, err := r.Take(t.Context(), &endless{bytes.NewReader(sound(t, "wav", 8000, 1)[:80])}); voice.CodeOf(err) != voice.CodeUnavailable || asked != 4 {
+		t.Errorf("no room any more, asked %d times: %v", asked, err)
+	}
+	r.o.Room = func() error { return room }
 	room = errors.New("full")
 	if _, err := r.Take(t.Context(), strings.NewReader("")); voice.CodeOf(err) != voice.CodeUnavailable {
 		t.Errorf("no room: %v", err)

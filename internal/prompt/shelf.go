@@ -17,7 +17,7 @@ type shelf struct {
 	most int64
 
 	mu      sync.Mutex // guards the rest; held for moments
-	bytes   int64
+	bytes   int64                    // when something was last put there
 	used    *list.List               // of *kept, the last used first
 	byName  map[string]*list.Element // the same ones
 	flights map[string]*flight
@@ -29,6 +29,8 @@ type kept struct {
 	clip  *audio.Clip
 	etag  string
 	until time.Time // when it is to be asked for again; zero = never
+
+	weight int64 // that is in the shelf's bytes
 }
 
 // flight is a clip that is being made.
@@ -67,17 +69,28 @@ func (s *shelf) put(k kept) {
 		return
 	}
 	s.byName[k.name] = s.used.PushFront(&k)
-	for s.bytes += k.size(); s.bytes > s.most; {
+	// Those that are there have grown, if they were played at other rates.
+	s.bytes = 0
+	for e := s.used.Front(); e != nil; e = e.Next() {
+		s.bytes += e.Value.(*kept).weigh()
+	}
+	for s.bytes > s.most {
 		s.drop(s.used.Back().Value.(*kept).name)
 	}
 }
 
 // size is about what a clip takes.
-func (k *kept) size() int64 { return int64(2*len(k.clip.Samples)+len(k.name)+len(k.etag)) + 256 }
+func (k *kept) size() int64 { return k.clip.Size() + int64(len(k.name)+len(k.etag)) + 256 }
+
+// weigh notes the size that counts.
+func (k *kept) weigh() int64 {
+	k.weight = k.size()
+	return k.weight
+}
 
 func (s *shelf) drop(name string) {
 	if e, ok := s.byName[name]; ok {
-		s.bytes -= e.Value.(*kept).size()
+		s.bytes -= e.Value.(*kept).weight
 		s.used.Remove(e)
 		delete(s.byName, name)
 	}
