@@ -18,7 +18,7 @@ BENCHTIME ?= 1s
 CALLS := ./internal/calltest/...
 UNITS = $(shell $(GO) list ./... | grep -v /internal/calltest)
 
-.PHONY: help build generate lint test scenario fuzz bench bench-compare bench-baseline load kills faults impairments cover check deps
+.PHONY: help build generate lint test scenario fuzz bench bench-compare bench-baseline load kills faults impairments amd cover check deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ faults: deps ## all fault runs, and what they counted as a table
 
 impairments: ## SEEDS (50) simulated calls, from SEED (1) on, of every kind of bad network; writes the table in docs/recording.md
 	$(GO) test -run '^TestImpairments$$' -timeout 60m ./internal/render -impairments $${SEEDS:-50} -seed $${SEED:-1}
+
+amd: deps ## every synthesised greeting judged as a person's or a machine's; writes the tables in docs/amd.md
+	$(GO) test -run '^TestAccuracy$$' -timeout 30m ./internal/vad -update
 
 cover: deps ## statement coverage of all packages by all tests
 	$(GO) test -timeout 20m -p 1 -coverpkg=./... -coverprofile=coverage.txt ./... | grep -v 'no test files'

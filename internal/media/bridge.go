@@ -71,7 +71,7 @@ func (br *Bridge) link(at time.Duration) error {
 	b.peer, b.bridge = a, br
 	for _, l := range []*Leg{a, b} {
 		l.cutPlay(at)
-		l.leaveAudience()
+		l.leaveAudience(at)
 		l.out.Break()
 		l.route()
 		l.arrangeComfort(at)

@@ -28,7 +28,7 @@ type Listener interface {
 
 // Listen replaces all listeners of the leg; none = nobody listens. When it returns, no
 // former one is called any more. The error is ErrBridged while the leg is joined, and
-// ErrClosed after its end; a bridge ends all listening.
+// ErrClosed after its end; a bridge ends all of this listening.
 func (l *Leg) Listen(ls ...Listener) error {
 	own := append([]Listener(nil), ls...)
 	err := l.do(func(w *worker) error {
@@ -44,6 +44,25 @@ func (l *Leg) Listen(ls ...Listener) error {
 	})
 	if err != nil && (len(own) > 0 || !errors.Is(err, ErrClosed)) {
 		return fmt.Errorf("listen to leg %s: %w", l.name, err)
+	}
+	return nil
+}
+
+// Follow replaces the listeners that are not to be ended by a bridge: what the party
+// says is decoded for them also while it is passed on, so that they should not stay
+// long. Else they are as those of Listen.
+func (l *Leg) Follow(ls ...Listener) error {
+	own := append([]Listener(nil), ls...)
+	err := l.do(func(w *worker) error {
+		if l.over && len(own) > 0 {
+			return ErrClosed
+		}
+		l.followers = own
+		l.arrangeAudience(w.now())
+		return nil
+	})
+	if err != nil && (len(own) > 0 || !errors.Is(err, ErrClosed)) {
+		return fmt.Errorf("follow leg %s: %w", l.name, err)
 	}
 	return nil
 }
@@ -75,7 +94,9 @@ type audience struct {
 }
 
 // wantsKeys reports whether keys are to be heard in the audio.
-func (l *Leg) wantsKeys() bool { return l.inBand && l.configured && l.agreed.Event == nil }
+func (l *Leg) wantsKeys() bool {
+	return l.inBand && l.configured && l.peer == nil && l.agreed.Event == nil
+}
 
 // leisure is how late what a party says is heard at the least. Who listens does not
 // talk with it, and can wait: packets that the network, or a busy machine, holds up
@@ -85,7 +106,7 @@ const leisure = 100 * time.Millisecond
 // arrangeAudience starts or stops decoding.
 func (l *Leg) arrangeAudience(at time.Duration) {
 	t := &l.timers[hearTimer]
-	if l.over || l.peer != nil || !l.configured || len(l.listeners) == 0 && !l.wantsKeys() {
+	if l.over || !l.configured || len(l.listeners)+len(l.followers) == 0 && !l.wantsKeys() {
 		l.audible = nil
 		l.w.wheel.cancel(t)
 		return
@@ -106,10 +127,10 @@ func (l *Leg) arrangeAudience(at time.Duration) {
 	}
 }
 
-// leaveAudience ends all listening, because the leg is bridged.
-func (l *Leg) leaveAudience() {
-	l.listeners, l.audible = nil, nil
-	l.w.wheel.cancel(&l.timers[hearTimer])
+// leaveAudience ends all listening but following, because the leg is bridged.
+func (l *Leg) leaveAudience(at time.Duration) {
+	l.listeners = nil
+	l.arrangeAudience(at)
 }
 
 // take puts a packet of the leg into the buffer.
@@ -166,6 +187,9 @@ func (l *Leg) listen(at time.Duration) {
 		}
 		frame := a.ready[:n]
 		for _, who := range l.listeners {
+			who.Hear(frame, a.due)
+		}
+		for _, who := range l.followers {
 			who.Hear(frame, a.due)
 		}
 		if a.keys != nil {

@@ -177,6 +177,12 @@ func TestTheFormsOfListening(t *testing.T) {
 	if err := x.Listen(); err != nil {
 		t.Errorf("bridged, nobody: %v", err)
 	}
+	if err := x.Follow(&listener{}); err != nil {
+		t.Errorf("bridged, who follows: %v", err)
+	}
+	if err := x.Follow(); err != nil {
+		t.Error(err)
+	}
 	if err := br.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -191,6 +197,12 @@ func TestTheFormsOfListening(t *testing.T) {
 	}
 	if err := x.Listen(); err != nil {
 		t.Errorf("closed, nobody: %v", err)
+	}
+	if err := x.Follow(&listener{}); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed, who follows: %v", err)
+	}
+	if err := x.Follow(); err != nil {
+		t.Errorf("closed, nobody follows: %v", err)
 	}
 }
 
@@ -208,6 +220,44 @@ func TestABridgeEndsListening(t *testing.T) {
 	s.run(time.Second, nil)
 	if len(who.pcm) != before || s.legs[0].audible != nil {
 		t.Error("a bridged leg is listened to")
+	}
+}
+
+// Who follows a leg hears its party all the while: before a bridge, during it, also
+// where it converts or transcodes, and after it. The other party hears it as well.
+func TestABridgeDoesNotEndFollowing(t *testing.T) {
+	for _, peer := range []side{
+		{codec: codec.PCMU, ptime: 20 * ms}, {codec: codec.PCMA, ptime: 20 * ms}, {codec: codec.G722, ptime: 20 * ms},
+	} {
+		s := newStage(t, side{codec: codec.PCMU, ptime: 20 * ms}, peer)
+		s.legs[0].bridge.part(0)
+		s.said = speech().At(8000).Samples
+		l, b := s.legs[0], &Bridge{a: s.legs[0], b: s.legs[1]}
+		var who, bound listener
+		l.followers = []Listener{&who}
+		s.listen(&bound)
+		s.run(2*time.Second, nil)
+		if err := b.link(s.elapsed); err != nil {
+			t.Fatal(err)
+		}
+		sent := s.legs[1].out.Packets()
+		s.run(2*time.Second, nil)
+		if n := s.legs[1].out.Packets() - sent; n < 90 {
+			t.Errorf("%v: %d packets were passed on in 2 s", peer, n)
+		}
+		b.part(s.elapsed)
+		s.run(2*time.Second, nil)
+		m := compare.Align(speech().Samples, who.pcm)
+		if like := compare.Correlation(speech().Samples, who.pcm, m.Samples()); like < 0.95 {
+			t.Errorf("%v: likeness %.3f", peer, like)
+		}
+		if who.wrong > 0 || len(who.pcm) < 59*ListenRate/10 || len(bound.pcm) > 21*ListenRate/10 {
+			t.Errorf("%v: %d samples, %d frames are wrong; who is bound heard %d", peer, len(who.pcm), who.wrong, len(bound.pcm))
+		}
+		l.followers = nil
+		if l.arrangeAudience(s.elapsed); l.audible != nil {
+			t.Error("it is decoded for nobody")
+		}
 	}
 }
 

@@ -39,6 +39,7 @@ type live struct {
 	player    *player // nil = nothing is played
 	monitor   monitor
 	listeners []Listener
+	followers []Listener // that a bridge does not end
 	audible   *audience // nil = nobody listens
 	inBand    bool      // keys are listened for in the audio
 
@@ -193,11 +194,11 @@ func (l *Leg) take(p *rtp.Received) {
 	if !l.receives || p.Verdict == rtp.Duplicate {
 		return
 	}
-	switch {
-	case l.peer != nil:
+	if l.audible != nil {
+		l.audible.take(l, p) // before it is passed on, which may convert it in its place
+	}
+	if l.peer != nil {
 		l.relay(p)
-	case l.audible != nil:
-		l.audible.take(l, p)
 	}
 }
 

@@ -33,15 +33,16 @@ type leg struct {
 	order   voice.CallOrder // what a call that we place is to do
 	invited time.Time       // when we placed it; zero = it came in
 
-	bridge *bridge
-	flow   *flowRun
-	heard  flow.Values // by the gathers so far
-	slot   *turn       // the command that makes a sound or listens; nil = none
-	line   []*turn     // those that wait for it
-	plays  uint64      // the number of what was played last
-	ears   []media.Listener
-	ring   *alarm // ring timeout
-	limit  *alarm // longest duration
+	bridge   *bridge
+	flow     *flowRun
+	heard    flow.Values // by the gathers so far
+	slot     *turn       // the command that makes a sound or listens; nil = none
+	line     []*turn     // those that wait for it
+	plays    uint64      // the number of what was played last
+	ears     []media.Listener
+	answerer *answerer // finds out who has answered; nil = nobody asks, or it is known
+	ring     *alarm    // ring timeout
+	limit    *alarm    // longest duration
 
 	end   end
 	ended bool
@@ -266,6 +267,7 @@ func (s *session) finish(l *leg, e sip.Ended) {
 	} else if e.Code >= 300 || e.By == sip.Timeout || e.By == sip.Transport {
 		c.Reason = e.Reason
 	}
+	s.leaveWho(l)
 	if l.media != nil {
 		heard := l.media.Stats()
 		c.Quality.MOS = voice.Opinion(heard.Received, heard.Lost, heard.Jitter)

@@ -223,6 +223,7 @@ func (s *session) onAnswered(l *leg, e sip.Answered) {
 	}
 	s.move(l, voice.CallOngoing)
 	s.limitDuration(l)
+	s.askWho(l)
 	if b := l.bridge; b != nil && b.far == l && !s.farAnswered(b) {
 		return
 	}

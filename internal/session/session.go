@@ -105,6 +105,7 @@ func (s *session) giveUp(l *leg) {
 			s.survives(func() { s.stopTake(t, voice.EndCallEnded) })
 		}
 	}
+	s.survives(func() { s.leaveWho(l) })
 	if l.media != nil {
 		s.quietly("close media", l, l.media.Close())
 	}

@@ -64,8 +64,12 @@ func (d *Detector) Feed(frame []int16) State {
 	if len(frame) == 0 {
 		return d.state
 	}
-	length := time.Duration(len(frame)) * time.Second / Rate
-	level := max(level(frame), quietest)
+	return d.feed(level(frame), time.Duration(len(frame))*time.Second/Rate)
+}
+
+// feed is Feed of a frame of this loudness and length.
+func (d *Detector) feed(loudness float64, length time.Duration) State {
+	level := max(loudness, quietest)
 	floor := d.floor(level, length)
 	d.heard += length
 	margin := above
@@ -93,6 +97,19 @@ func (d *Detector) Feed(frame []int16) State {
 // the beginning.
 func (d *Detector) Silent() time.Duration { return d.silent }
 
+// pass lets time go by in which something sounds that is neither speech nor the noise
+// of the place.
+func (d *Detector) pass(length time.Duration) {
+	d.heard += length
+	d.loud = 0
+	if d.silent += length; d.silent >= lingers {
+		d.state = Silence
+	}
+}
+
+// floorNow is how loud the noise of the place is, dB, as far as it is known.
+func (d *Detector) floorNow() float64 { return max(d.settled(), quietest) }
+
 // Spoke reports whether the party has said anything so far.
 func (d *Detector) Spoke() bool { return d.spoke }
 
@@ -106,14 +123,20 @@ func (d *Detector) floor(level float64, length time.Duration) float64 {
 		d.count++
 		d.fed = 0
 	}
-	floor := d.current
-	for i := range min(d.count, blocks) {
-		floor = min(floor, d.least[i])
-	}
+	floor := d.settled()
 	if d.heard < believing {
 		floor = min(floor, earlyFloor)
 	}
 	return min(floor, loudest)
+}
+
+// settled is the least of the last blocks.
+func (d *Detector) settled() float64 {
+	floor := d.current
+	for i := range min(d.count, blocks) {
+		floor = min(floor, d.least[i])
+	}
+	return floor
 }
 
 // level is the loudness of a frame without its DC part.
