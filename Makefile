@@ -74,7 +74,7 @@ impairments: ## SEEDS (50) simulated calls, from SEED (1) on, of every kind of b
 	$(GO) test -run '^TestImpairments$$' -timeout 60m ./internal/render -impairments $${SEEDS:-50} -seed $${SEED:-1}
 
 amd: deps ## every synthesised greeting judged as a person's or a machine's; writes the tables in docs/amd.md
-	$(GO) test -run '^TestAccuracy$$' -timeout 30m ./internal/vad -update
+	$(GO) test -run '^TestAccuracy$$' -timeout 30m ./internal/speech -update
 
 cover: deps ## statement coverage of all packages by all tests
 	$(GO) test -timeout 20m -p 1 -coverpkg=./... -coverprofile=coverage.txt ./... | grep -v 'no test files'

@@ -75,7 +75,7 @@ func formats() []Package {
 		{Path: "subtitle", Floor: Formats, Imports: []string{"voice"}, Does: "what was said as plain lines, SubRip and WebVTT"},
 		{Path: "ogg", Floor: Formats, Does: "Ogg files of Opus packets"},
 		{Path: "flow", Floor: Formats, Imports: []string{"voice"}, Does: "which command of a call flow comes next"},
-		{Path: "vad", Floor: Formats, Does: "speech or silence, frame by frame"},
+		{Path: "vad", Floor: Formats, Does: "speech or silence, a person or a machine, frame by frame"},
 		{Path: "dtmf", Floor: Formats, Does: "the keys of a telephone, heard in audio"},
 		{Path: "tone", Floor: Formats, Imports: []string{"audio"}, Does: "ringing tones, the beep, the two tones of a key"},
 		{Path: "receipt", Floor: Formats, Does: "signed receipts: the signature in the bytes, and its proof"},

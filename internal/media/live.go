@@ -40,8 +40,8 @@ type live struct {
 	monitor   monitor
 	listeners []Listener
 	followers []Listener // that a bridge does not end
-	audible   *audience // nil = nobody listens
-	inBand    bool      // keys are listened for in the audio
+	audible   *audience  // nil = nobody listens
+	inBand    bool       // keys are listened for in the audio
 
 	ptime     time.Duration // of comfort silence
 	silenceAt time.Duration // when the next frame of it is due

@@ -50,7 +50,7 @@ type Finding struct {
 
 // How people answer, and machines: a person says a few words and waits for the other,
 // a machine goes on. These two, and those of words, were chosen by one half of the
-// greetings of TestAccuracy; docs/amd.md has what comes of them for the other half.
+// greetings of speech's TestAccuracy; docs/amd.md has what comes of them for the other half.
 const (
 	waits   = time.Second            // of silence after a few words: a person listens
 	perWord = 480 * time.Millisecond // speech that lasts so long for each word is so many, however they are counted

@@ -1,4 +1,4 @@
-package vad
+package speech
 
 import (
 	"flag"
@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"tapedeck/internal/testkit"
+	"tapedeck/internal/vad"
+	"tapedeck/internal/voice"
 )
 
 // -update judges all greetings, of both halves, and writes the table; otherwise a part
@@ -38,7 +40,9 @@ type tally struct {
 func (a *tally) judged() int { return len(a.after) }
 
 // right is the share that was found to be who they are.
-func (a *tally) right(who Who) float64 { return float64(a.found[who]) / float64(max(len(a.after), 1)) }
+func (a *tally) right(who vad.Who) float64 {
+	return float64(a.found[who]) / float64(max(len(a.after), 1))
+}
 
 // add adds the judgement of an answer.
 func (a *tally) add(who answer, noise string, j judgement) {
@@ -61,7 +65,7 @@ func (a *tally) add(who answer, noise string, j judgement) {
 // judgement is what is found by who does not wait for a tone, and whether one is heard
 // by who does.
 type judgement struct {
-	Finding
+	vad.Finding
 	toned bool
 }
 
@@ -71,15 +75,18 @@ func (a answer) judge(t testing.TB) (out [len(lines)]judgement) {
 	line := a.line(t)
 	for i, l := range lines {
 		heard := telephone(line, l.noise, a.seed)
-		out[i] = judgement{listen(heard, UntilKnown), listen(heard, UntilTone).Tone}
+		out[i] = judgement{listen(heard, vad.UntilKnown), listen(heard, vad.UntilTone).Tone}
 	}
 	return out
 }
 
-func listen(line []int16, until Until) (f Finding) {
-	m := NewMachine(Settings{Words: 5, Quiet: 3 * time.Second, Tone: 30 * time.Second, Until: until})
-	for done := false; len(line) >= unitSamples && !done; line = line[unitSamples:] {
-		f, done = m.Feed(line[:unitSamples])
+func listen(line []int16, until vad.Until) (f vad.Finding) {
+	m := vad.NewMachine(vad.Settings{
+		Words: voice.DefaultAMDWords, Quiet: voice.DefaultAMDSpeechTimeout * time.Second, Tone: voice.DefaultAMDBeepTimeout * time.Second, Until: until,
+	})
+	const frame = vad.Rate / 50
+	for done := false; len(line) >= frame && !done; line = line[frame:] {
+		f, done = m.Feed(line[:frame])
 	}
 	return f
 }
@@ -134,9 +141,9 @@ func check(t *testing.T, found [len(lines)][2]tally) {
 	t.Helper()
 	toned, tones, ghosts := 0, 0, 0
 	for i, l := range lines {
-		for k, who := range []Who{ByHuman, ByMachine} {
+		for k, who := range []vad.Who{vad.ByHuman, vad.ByMachine} {
 			a := &found[i][k]
-			t.Logf("noise %s, %v: human %d, machine %d, unknown %d", l.name, who, a.found[ByHuman], a.found[ByMachine], a.found[ByNobody])
+			t.Logf("noise %s, %v: human %d, machine %d, unknown %d", l.name, who, a.found[vad.ByHuman], a.found[vad.ByMachine], a.found[vad.ByNobody])
 			if i < len(lines)-1 && a.right(who) < 0.9 {
 				t.Errorf("noise %s: %.0f %% of those that are %v are found to be, want 90", l.name, 100*a.right(who), who)
 			}
@@ -164,10 +171,10 @@ func write(b *strings.Builder, h half, found [len(lines)][2]tally) {
 	fmt.Fprintf(b, "\n%s: %d answers, %d texts by %d voices and more.\n\n", h.title, judged, len(h.greetings), len(h.voices))
 	b.WriteString("| noise on the line | who answers | found human | found machine | unknown | right | half of them by | slowest |\n|---|---|---|---|---|---|---|---|\n")
 	for i, l := range lines {
-		for k, who := range []Who{ByHuman, ByMachine} {
+		for k, who := range []vad.Who{vad.ByHuman, vad.ByMachine} {
 			a := &found[i][k]
 			slices.Sort(a.after)
-			fmt.Fprintf(b, "| %s | %v | %d | %d | %d | %.1f %% | %.1f s | %.1f s |\n", l.name, who, a.found[ByHuman], a.found[ByMachine], a.found[ByNobody],
+			fmt.Fprintf(b, "| %s | %v | %d | %d | %d | %.1f %% | %.1f s | %.1f s |\n", l.name, who, a.found[vad.ByHuman], a.found[vad.ByMachine], a.found[vad.ByNobody],
 				100*a.right(who), a.after[len(a.after)/2].Seconds(), a.after[len(a.after)-1].Seconds())
 		}
 	}

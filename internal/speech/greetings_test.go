@@ -1,10 +1,8 @@
-package vad
+package speech
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -17,7 +15,7 @@ import (
 
 	"tapedeck/internal/audio"
 	"tapedeck/internal/codec/g711"
-	"tapedeck/internal/wav"
+	"tapedeck/internal/vad"
 )
 
 // A greeting is what somebody says who answers a call.
@@ -118,11 +116,11 @@ type answer struct {
 }
 
 // is says who answers.
-func (g greeting) is() Who {
+func (g greeting) is() vad.Who {
 	if g.machine {
-		return ByMachine
+		return vad.ByMachine
 	}
-	return ByHuman
+	return vad.ByHuman
 }
 
 // answers are every greeting of a half by every voice that speaks its language, each
@@ -161,7 +159,7 @@ func (a answer) line(t testing.TB) []int16 {
 		line = append(line, quiet(300*time.Millisecond, 1500*time.Millisecond)...)
 		line = append(line, sine(a.beep.hz, -14, a.beep.length)...)
 	}
-	return append(line, make([]int16, 6*Rate)...)
+	return append(line, make([]int16, 6*vad.Rate)...)
 }
 
 // telephone is a line as it comes out of a telephone, with noise of a level in dB of
@@ -169,21 +167,21 @@ func (a answer) line(t testing.TB) []int16 {
 func telephone(line []int16, level float64, seed uint64) []int16 {
 	line = slices.Clone(line)
 	r := rand.New(rand.NewPCG(seed, 11))
-	audio.MixAdd(line, noise(r, level, time.Duration(len(line)+Rate)*time.Second/Rate)[:len(line)])
-	narrow := (&audio.Clip{Rate: Rate, Samples: line}).At(8000).Samples
+	audio.MixAdd(line, noise(r, level, len(line)))
+	narrow := (&audio.Clip{Rate: vad.Rate, Samples: line}).At(8000).Samples
 	coded := make([]byte, len(narrow))
 	g711.EncodeMu(coded, narrow)
 	g711.DecodeMu(narrow, coded)
-	return (&audio.Clip{Rate: 8000, Samples: narrow}).At(Rate).Samples
+	return (&audio.Clip{Rate: 8000, Samples: narrow}).At(vad.Rate).Samples
 }
 
-func count(d time.Duration) int { return int(d * Rate / time.Second) }
+func count(d time.Duration) int { return int(d * vad.Rate / time.Second) }
 
 // sine is a tone, of a level in dB of full scale.
 func sine(hz, level float64, d time.Duration) []int16 {
 	out := make([]int16, count(d))
 	for i := range out {
-		out[i] = int16(32767 * math.Sqrt2 * math.Pow(10, level/20) * math.Sin(2*math.Pi*hz*float64(i)/Rate))
+		out[i] = int16(32767 * math.Sqrt2 * math.Pow(10, level/20) * math.Sin(2*math.Pi*hz*float64(i)/vad.Rate))
 	}
 	return out
 }
@@ -206,32 +204,31 @@ func (a answer) spoken(t testing.TB) []int16 {
 		t.Fatalf("%s: %v: %s; make deps installs the programs that the tests need", program, err, out)
 	}
 	clip := load(t, file)
-	spoken := clip.At(Rate).Samples
+	spoken := clip.At(vad.Rate).Samples
 	audio.Gain(spoken, math.Pow(10, (-22-audio.Measure(spoken).RMS)/20))
 	return spoken
 }
 
-// load is a WAV file with one channel.
+// load is a WAV file.
 func load(t testing.TB, file string) *audio.Clip {
 	t.Helper()
 	b, err := os.ReadFile(file) //nolint:gosec // we named it
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := wav.NewForeign(bytes.NewReader(b))
+	clip, err := decode(bytes.NewReader(b))
 	if err != nil {
 		t.Fatal(err)
 	}
-	clip := &audio.Clip{Rate: f.Format().SampleRate, Samples: make([]int16, len(b)/2)}
-	n := 0
-	for err == nil {
-		var more int
-		more, err = f.Read(clip.Samples[n:])
-		n += more
-	}
-	if !errors.Is(err, io.EOF) {
-		t.Fatal(err)
-	}
-	clip.Samples = clip.Samples[:n]
 	return clip
+}
+
+// noise is a while of noise of this level, in dB of full scale.
+func noise(r *rand.Rand, level float64, samples int) []int16 {
+	amplitude := 32768 * math.Pow(10, level/20)
+	out := make([]int16, samples)
+	for i := range out {
+		out[i] = int16(max(-32768, min(32767, r.NormFloat64()*amplitude)))
+	}
+	return out
 }
