@@ -36,6 +36,7 @@ func Libraries() []Library {
 		{Module: "github.com/oapi-codegen/runtime", Homes: []string{"httpapi"}, Why: "run time of the generated server"},
 		{Module: "github.com/prometheus/client_golang", From: Engines, Tests: true, Why: "metrics"},
 		{Module: "go.uber.org/goleak", Homes: []string{"testkit"}, Why: "goroutines left behind"},
+		{Module: "github.com/standard-webhooks/standard-webhooks", Tests: true, Why: "the other side of signed webhooks"},
 		{Module: "pgregory.net/rapid", Tests: true, Why: "property tests"},
 	}
 }

@@ -163,6 +163,7 @@ func helpers() []Package {
 		{Path: "arch", Floor: Test, Does: "the rules of this page as tests"},
 		{Path: "testkit", Floor: Test, Does: "time limit, leak check and waits for tests"},
 		{Path: "audiotest", Floor: Test, Imports: []string{}, Does: "the oracle for audio: whose voice, where, how loud"},
+		{Path: "scene", Floor: Test, Imports: []string{}, Does: "scenes of calls as files: their lines, read and checked"},
 		{Path: "calltest", Floor: Test, Imports: []string{Anything}, Does: "whole calls against a real server"},
 	}
 }

@@ -15,6 +15,7 @@ func (p *Party) invited(d *sip.Dialog) {
 	busy := p.dialog != nil
 	if !busy {
 		p.dialog = d
+		close(p.rung)
 	}
 	p.mu.Unlock()
 	if busy {

@@ -56,6 +56,7 @@ type Party struct {
 	closing   sync.Once
 	closeErr  error
 
+	rung chan struct{} // closed when somebody calls
 	up   chan struct{} // closed when the call is answered and media agreed
 	done chan struct{} // closed when the call has ended, or failed
 	at   atomic.Int64  // when the next frame is due, on the endpoint's clock
@@ -108,7 +109,7 @@ func newParty(e *Endpoint, o PartyOptions) (*Party, error) {
 		return nil, err
 	}
 	p := &Party{
-		e: e, o: o, rtp: rtp, rtcp: rtcp, up: make(chan struct{}), done: make(chan struct{}),
+		e: e, o: o, rtp: rtp, rtcp: rtcp, rung: make(chan struct{}), up: make(chan struct{}), done: make(chan struct{}),
 		desc: sdp.New(sdp.Options{Addr: addrOf(rtp), Codecs: infos, Ptime: o.Ptime}),
 	}
 	p.stream = stream{
@@ -239,6 +240,9 @@ func (p *Party) Ended(ctx context.Context) (sip.Ended, error) {
 		return sip.Ended{}, fmt.Errorf("callgen: %s: the call goes on: %w", p.o.User, ctx.Err())
 	}
 }
+
+// Called is closed when somebody calls the party.
+func (p *Party) Called() <-chan struct{} { return p.rung }
 
 // Done is closed when the call has ended.
 func (p *Party) Done() <-chan struct{} { return p.done }
