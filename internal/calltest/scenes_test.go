@@ -81,6 +81,7 @@ type player struct {
 	channels map[string]string // ids by name
 	channel  string            // the id of the last one
 	rec      string            // the id of the recording, once it is known
+	shown    []byte            // the channel's calls, when the scene broke off
 }
 
 // actor is a party and what it has said and heard.
@@ -152,8 +153,10 @@ func (p *player) play(sc *scene.Scene) {
 	p.t.Cleanup(func() {
 		if p.t.Failed() {
 			p.t.Logf("%s:%d: %s", sc.File, p.at.Line, p.at.Text)
+			p.t.Logf("the calls: %s", p.shown)
 		}
 	})
+	defer p.show()
 	setups := map[string]callgen.PartyOptions{}
 	for _, step := range sc.Steps {
 		if !step.Setup {
@@ -219,6 +222,13 @@ func (p *player) flow() string {
 		text = strings.ReplaceAll(text, name, value)
 	}
 	return text
+}
+
+// show keeps what the API shows of the calls, for who reads of a failure.
+func (p *player) show() {
+	if p.t.Failed() && p.channel != "" {
+		p.shown = p.s.Do(p.t, http.MethodGet, p.s.workspacePath()+"/channels/"+p.channel+"/calls", "", http.StatusOK, nil)
+	}
 }
 
 func (p *player) newChannel(args []string) {
