@@ -50,11 +50,11 @@ type Options struct {
 // Runner does jobs.
 type Runner struct {
 	o       Options
-	kinds   []string
 	metrics *metrics
 	wake    chan struct{} // room for one; Wake sends, run receives; a full one says all
 
 	mu      sync.Mutex        // guards the rest; held for nanoseconds
+	kinds   []string          // of the jobs that are done here
 	running map[string]atWork // by the id of the job
 	looked  *sync.Cond        // something ended, or the table was looked at
 	idle    bool              // the last look found nothing due, and nothing was running
@@ -257,6 +257,9 @@ func (r *Runner) start(ctx context.Context, j store.Job, workers *sync.WaitGroup
 	r.mu.Lock()
 	r.running[j.ID] = atWork{j.Kind, cancel}
 	r.idle = false
+	if !slices.Contains(r.kinds, j.Kind) {
+		cancel() // it was claimed while Leave was called
+	}
 	r.mu.Unlock()
 	workers.Go(func() {
 		defer cancel()
@@ -349,6 +352,20 @@ func (r *Runner) renew(ctx context.Context) {
 			w.cancel()
 		}
 	}
+}
+
+// Leave breaks off jobs of a kind, and begins no more of it: the next start does
+// them.
+func (r *Runner) Leave(kind string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kinds = slices.DeleteFunc(slices.Clone(r.kinds), func(k string) bool { return k == kind })
+	for _, w := range r.running {
+		if w.kind == kind {
+			w.cancel()
+		}
+	}
+	r.Wake()
 }
 
 // Idle waits until no job is due and none is being done, as of a look that began

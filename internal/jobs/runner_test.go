@@ -506,6 +506,52 @@ func TestIdle(t *testing.T) {
 	})
 }
 
+// TestLeave: who is to end does not wait for what takes long and can be begun anew;
+// the next start does that, and what else there is is done.
+func TestLeave(t *testing.T) {
+	inBubble(t, func(t *testing.T, db *store.DB) {
+		var did []string
+		hangs := true
+		o := jobs.Options{DB: db, Workers: 3, Limits: map[string]int{"long": 1}, Handlers: map[string]jobs.Handler{
+			"long": func(ctx context.Context, j store.Job) error {
+				if hangs {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				did = append(did, j.Ref)
+				return nil
+			},
+			"work": func(_ context.Context, j store.Job) error {
+				did = append(did, j.Ref)
+				return nil
+			},
+		}}
+		r, stop := run(t, o)
+		insert(t, db, store.Job{Kind: "long", Ref: "a"}, store.Job{Kind: "long", Ref: "b"})
+		r.Wake()
+		synctest.Wait()
+		r.Leave("long")
+		insert(t, db, work("c"))
+		start := time.Now()
+		if err := r.Idle(t.Context()); err != nil || time.Since(start) > o.Lease {
+			t.Errorf("idle after %v: %v", time.Since(start), err)
+		}
+		stop()
+		if got := strings.Join(did, " "); got != "c" || pending(t, db) != 2 {
+			t.Errorf("did %q, %d jobs are left", got, pending(t, db))
+		}
+		hangs = false
+		r, stop = run(t, o)
+		defer stop()
+		if err := r.Idle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := pending(t, db); n != 0 || len(did) != 3 {
+			t.Errorf("did %q, %d jobs are left", did, n)
+		}
+	})
+}
+
 func TestNew(t *testing.T) {
 	inBubble(t, func(t *testing.T, db *store.DB) {
 		for name, o := range map[string]jobs.Options{

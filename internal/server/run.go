@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"tapedeck/internal/voice"
 )
 
 // part is an engine that runs until it is stopped.
@@ -104,6 +106,7 @@ func (s *Server) drain(atOnce bool) {
 		s.log.Warn("hanging up the calls that are left", "after", patience.String())
 	}
 	s.endSessions(deadline)
+	s.runner.Leave(voice.JobTranscribe) // an engine may take long; it begins anew
 	if err := s.runner.Idle(deadline); err != nil {
 		s.log.Warn("recordings are left to be made at the next start", "error", err)
 	}
