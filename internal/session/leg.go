@@ -164,7 +164,11 @@ func (s *session) save(l *leg) {
 	l.call.UpdatedAt = time.Now().UTC()
 	call := l.call
 	l.handle.call.Store(&call)
-	s.write(&l.row, "call", string(call.Status), func(tx *store.Tx) error { return tx.PutCall(call) }, func() {
+	tells := string(call.Status)
+	if call.AMD != nil {
+		tells += ", who answered"
+	}
+	s.write(&l.row, "call", tells, func(tx *store.Tx) error { return tx.PutCall(call) }, func() {
 		if call.Status.Terminal() {
 			s.forget(l) // from now on the store speaks for it
 		}

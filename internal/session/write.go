@@ -16,7 +16,7 @@ type row struct {
 	issued    uint64 // number of the newest write
 	committed uint64 // of the newest one that the store has
 	overtaken []func()
-	status    string // that the newest write says
+	tells     string // what others hear of the newest write
 }
 
 // change is one write of a row.
@@ -26,20 +26,21 @@ type change struct {
 	what string
 	do   func(*store.Tx) error
 	then func()
-	told bool // the status is another than before: an event tells of it, so that it must be written
+	told bool // others hear of it by an event, so that it must be written
 }
 
 // write hands a change to the store and tries again until it, or a newer one of
-// the same row, is committed. Of changes that keep the status only the last in a
-// transaction is written; each status is an event that somebody may wait for. then, if
-// not nil, runs in the session's goroutine after that commit.
-func (s *session) write(r *row, what, status string, do func(*store.Tx) error, then func()) {
+// the same row, is committed. tells is what others hear of it: its status, mostly. Of
+// changes that keep that only the last in a transaction is written; each that does not
+// is an event that somebody may wait for. then, if not nil, runs in the session's
+// goroutine after that commit.
+func (s *session) write(r *row, what, tells string, do func(*store.Tx) error, then func()) {
 	r.issued++
 	if then == nil {
 		then = func() {}
 	}
-	told := r.status != status
-	r.status = status
+	told := r.tells != tells
+	r.tells = tells
 	s.queue(&change{row: r, seq: r.issued, what: what, do: do, then: then, told: told})
 }
 
