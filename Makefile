@@ -18,7 +18,7 @@ BENCHTIME ?= 1s
 CALLS := ./internal/calltest/...
 UNITS = $(shell $(GO) list ./... | grep -v /internal/calltest)
 
-.PHONY: help build generate lint test scenario fuzz bench bench-compare bench-baseline load kills faults impairments amd cover check deps
+.PHONY: help build generate lint test scenario fuzz bench bench-compare bench-baseline load flows kills faults impairments amd cover check deps
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,9 @@ bench-baseline: ## the hot functions of this machine into docs/bench/baseline.tx
 
 load: ## LOAD_CALLS (200) bridged and recorded calls on one core for LOAD_TALK (60) seconds
 	taskset -c 1-$$(($$(nproc) - 1)) $(GO) test -run '^$$' -bench RecordedCalls -benchtime 1x -timeout 30m ./internal/calltest
+
+flows: deps ## 500 call flows a minute by sipp for FLOWS_SECONDS (120), the server on one core; how each ended, and what is left
+	scripts/flows
 
 kills: ## kill -9 of a recorder KILLS (1000) times, of the server KILLS_SERVER (20) times
 	KILLS=$${KILLS:-1000} KILLS_SERVER=$${KILLS_SERVER:-20} $(GO) test -count=1 -p 1 -v -timeout 40m \

@@ -26,7 +26,7 @@ func BenchmarkRecordedCalls(b *testing.B) {
 	}
 }
 
-func fromEnv(b *testing.B, name string, otherwise int) int {
+func fromEnv(b testing.TB, name string, otherwise int) int {
 	text := os.Getenv(name)
 	if text == "" {
 		return otherwise
@@ -117,13 +117,13 @@ func recordedFrames(b *testing.B, p *Program, calls int, talk time.Duration) (lo
 }
 
 // pin keeps every thread of a process, and those to come, on the cores.
-func pin(b *testing.B, pid int, cores string) {
+func pin(b testing.TB, pid int, cores string) {
 	b.Helper()
 	run(b, "taskset", "-a", "-c", "-p", cores, strconv.Itoa(pid))
 }
 
 // cpuTime is what a process has used of the CPU, user and system (proc(5)).
-func cpuTime(b *testing.B, pid int) time.Duration {
+func cpuTime(b testing.TB, pid int) time.Duration {
 	b.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -143,7 +143,7 @@ func cpuTime(b *testing.B, pid int) time.Duration {
 }
 
 // memory is the resident memory of a process in bytes.
-func memory(b *testing.B, pid int) int {
+func memory(b testing.TB, pid int) int {
 	b.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {

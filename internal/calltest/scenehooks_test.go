@@ -16,6 +16,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"tapedeck/internal/testkit"
 	vocabulary "tapedeck/internal/voice"
 )
 
@@ -26,8 +27,10 @@ const hookKey = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 type receiver struct {
 	url string
 
-	mu   sync.Mutex
-	came []hook
+	mu      sync.Mutex
+	came    []hook          // and were taken
+	down    map[string]bool // by address
+	refused map[string]int  // the same
 }
 
 // hook is a webhook that came.
@@ -42,7 +45,7 @@ type hook struct {
 
 func newReceiver(t *testing.T) *receiver {
 	t.Helper()
-	r := &receiver{}
+	r := &receiver{down: map[string]bool{}, refused: map[string]int{}}
 	server := httptest.NewServer(http.HandlerFunc(r.take))
 	t.Cleanup(server.Close)
 	r.url = server.URL
@@ -58,6 +61,11 @@ func (r *receiver) take(w http.ResponseWriter, q *http.Request) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.down[h.url] {
+		r.refused[h.url]++
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
 	r.came = append(r.came, h)
 }
 
@@ -83,6 +91,21 @@ func (r *receiver) subscribe(p *player, channel string) {
 			`{"service":"channels","event":%q,"url":%q,"signingKey":%q,"eventFilters":[{"key":"channelId","value":%q}]}`,
 			event, r.address(p), hookKey, channel), http.StatusCreated, nil)
 	}
+}
+
+func (r *receiver) setDown(url string, down bool) (refused int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.down[url] = down
+	return r.refused[url]
+}
+
+func (p *player) receiverDown([]string) { p.hooks.setDown(p.hooks.address(p), true) }
+
+func (p *player) receiverBack([]string) {
+	p.t.Helper()
+	testkit.Eventually(p.t, patience, func() bool { return p.hooks.setDown(p.hooks.address(p), true) > 0 })
+	p.hooks.setDown(p.hooks.address(p), false)
 }
 
 // verify checks both signatures: by what is known of the first, and by the library

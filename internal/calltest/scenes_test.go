@@ -127,6 +127,8 @@ func verbs() map[string]func(*player, []string) {
 		"the recording is mono, of PARTY":                  (*player).isMono,
 		"the transcript contains TEXT":                     (*player).transcript,
 		"the transcript of the SIDE contains TEXT":         (*player).transcriptSide,
+		"the receiver of webhooks is down":                 (*player).receiverDown,
+		"the receiver of webhooks is back":                 (*player).receiverBack,
 		"the webhooks of PARTY are LIST":                   (*player).webhooksOf,
 		"the webhooks of the recording are LIST":           (*player).webhooksOfRecording,
 		"each webhook came once, signed":                   (*player).webhooksAreGood,
@@ -295,7 +297,8 @@ func (p *player) hangsUp(args []string) {
 func (p *player) isHungUp(args []string) { await(p.t, p.parties[args[0]].Done()) }
 
 func (p *player) presses(args []string) {
-	a, err := p.parties[args[0]], error(nil)
+	a := p.parties[args[0]]
+	var err error
 	switch args[2] {
 	case "rfc4733":
 		err = a.Digits(args[1])

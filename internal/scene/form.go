@@ -49,6 +49,8 @@ func Forms() []Form {
 		{Text: "the recording is mono, of PARTY", Does: "the channel's one recording is made, and all that the party said is in it"},
 		{Text: "the transcript contains TEXT", Does: "these words, one after the other, are in the text of the recording"},
 		{Text: "the transcript of the SIDE contains TEXT", Does: "the same, of one side"},
+		{Text: "the receiver of webhooks is down", Does: "it answers 503 to all that come"},
+		{Text: "the receiver of webhooks is back", Does: "it takes them again, after it has refused one at least"},
 		{Text: "the webhooks of PARTY are LIST", Does: "all events of the party's call that the receiver had, in their order: voice.inbound starting"},
 		{Text: "the webhooks of the recording are LIST", Does: "the same, of the recording"},
 		{Text: "each webhook came once, signed", Does: "no event came twice, none is missing, and each bears both signatures"},

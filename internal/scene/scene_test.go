@@ -88,7 +88,7 @@ func TestErrors(t *testing.T) {
 		"  hangup":                               "x.call:1: it is indented",
 		"# t\nA calls main":                      "x.call:2: nothing above has the name main",
 		"# t\nchannel main\nchannel main":        "x.call:3: there are two things with the name main",
-		"# t\nchannel main\n  say\n  say {\"a\"": "x.call:4: the options of say: unexpected EOF",
+		"# t\nchannel main\n  hangup\n  say {\"a\"": "x.call:4: the options of say: unexpected EOF",
 		"# t\nchannel main\n  say {\n  \"a\":1 2}":     "x.call:4: the options of say: invalid character '2'",
 		"# t\nchannel main\n  say when x":              `x.call:3: "when" stands where only "if" may`,
 		"# t\nchannel main\n  say if x":                "x.call:3: a condition is a variable, an operator and a value, like: if keys eq 2",
