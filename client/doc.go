@@ -11,5 +11,5 @@
 //
 // A Client may be used by many goroutines at once. It starts none: what it does,
 // it does in the goroutine of its caller, and ends with the context. It imports
-// nothing of the server, and logs nothing.
+// nothing of the server but how receipts are signed, and logs nothing.
 package client

@@ -36,6 +36,9 @@ const maxEvent = 4 << 20
 // errQuiet ends a stream in which nothing comes, not even a sign of life.
 var errQuiet = errors.New("the stream of events fell silent")
 
+// errForeign means that what comes is not the stream of a Tapedeck server.
+var errForeign = errors.New("an event is no JSON of ours")
+
 // Events follows what happens from the place after on (Event.Seq; 0 is the
 // oldest that is kept), of these types or of all, and does not end by itself: when
 // the stream breaks off, it goes on where it was. A program that remembers the Seq
@@ -57,7 +60,7 @@ func (c *Client) Events(ctx context.Context, after int64, types ...EventType) it
 				failed, gap = 0, c.o.Pause
 			}
 			wait, again := worth(err, true)
-			if !again || ctx.Err() != nil || !s.begun && failed >= c.o.Attempts {
+			if !again || errors.Is(err, errForeign) || ctx.Err() != nil || !s.begun && failed >= c.o.Attempts {
 				yield(Event{}, fmt.Errorf("events after %d: %w", s.after, err))
 				return
 			}
@@ -75,7 +78,7 @@ func (c *Client) Events(ctx context.Context, after int64, types ...EventType) it
 func (c *Client) LastEvent(ctx context.Context, types ...EventType) (int64, error) {
 	for after := int64(0); ; {
 		page, err := c.ListEvents(ctx, ListEventsParams{After: after, Limit: 1000, Type: types})
-		if err != nil || len(page.Results) == 0 {
+		if err != nil || page.After == after {
 			return after, err
 		}
 		after = page.After
@@ -130,32 +133,43 @@ func (s *eventStream) listen(ctx context.Context) (err error) {
 	return s.take(resp.Body, func() { quiet.Reset(s.c.o.Timeout) })
 }
 
-// take reads a stream of server-sent events (WHATWG HTML, section 9.2). Of its
-// fields only data counts: what the others say stands in there, too.
+// take reads a stream of server-sent events (WHATWG HTML, section 9.2). An id
+// without data is the place behind events of other types. The type of an event
+// stands in its data, too.
 func (s *eventStream) take(body io.Reader, alive func()) error {
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxEvent)
 	var data []byte
+	place := s.after
 	for lines.Scan() {
 		alive()
-		line := lines.Bytes()
-		if rest, ok := bytes.CutPrefix(line, []byte("data:")); ok {
-			data = append(append(data, bytes.TrimPrefix(rest, []byte(" "))...), '\n')
-			continue
-		}
 		s.heard = true
-		if len(line) > 0 || len(data) == 0 {
+		name, value, _ := bytes.Cut(lines.Bytes(), []byte(":"))
+		value = bytes.TrimPrefix(value, []byte(" "))
+		switch string(name) {
+		case "data":
+			data = append(append(data, value...), '\n')
+			continue
+		case "id":
+			if n, err := strconv.ParseInt(string(value), 10, 64); err == nil {
+				place = n
+			}
 			continue
 		}
-		var e Event
-		if err := json.Unmarshal(data, &e); err != nil {
-			return fmt.Errorf("an event is no JSON of ours: %w", err)
+		if len(lines.Bytes()) > 0 {
+			continue // a comment, or what the data says, too
 		}
-		data = data[:0]
-		s.after = e.Seq
-		if s.left = !s.yield(e, nil); s.left {
-			return nil
+		if len(data) > 0 {
+			var e Event
+			if err := json.Unmarshal(data, &e); err != nil {
+				return fmt.Errorf("%w: %w", errForeign, err)
+			}
+			data, place = data[:0], max(place, e.Seq)
+			if s.left = !s.yield(e, nil); s.left {
+				return nil
+			}
 		}
+		s.after = max(s.after, place)
 	}
 	if err := lines.Err(); err != nil {
 		return err

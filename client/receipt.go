@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+
+	"tapedeck/internal/receipt"
 )
 
 // Receipt is the account of what a recording holds: what programs read of it most.
@@ -58,4 +60,31 @@ func (c *Client) Receipt(ctx context.Context, id RecordingID) (*Receipt, error) 
 		return nil, fmt.Errorf("receipt of %s: %w", id, err)
 	}
 	return r, nil
+}
+
+// Verify proves that the receipt is signed with the server's key, byte for byte,
+// and that the file which was fetched is the one of which it speaks. The key
+// should be known from before (GetReceiptKey): who could change the receipt could
+// bring another. That the sound is what the packets held is proved by `tapedeck
+// recording verify`.
+func (r *Receipt) Verify(key *ReceiptKey, file Downloaded) error {
+	public, err := receipt.ParsePublicKey([]byte(key.PEM))
+	if err != nil {
+		return fmt.Errorf("the server's key: %w", err)
+	}
+	signed, err := receipt.Parse(r.Raw)
+	if err != nil {
+		return fmt.Errorf("the receipt: %w", err)
+	}
+	if err := signed.VerifyBy(public); err != nil {
+		return fmt.Errorf("the receipt: %w", err)
+	}
+	var said Receipt // what is signed, whoever changed the fields
+	if err := json.Unmarshal(signed.Document, &said); err != nil {
+		return fmt.Errorf("the receipt: %w", err)
+	}
+	if file.Size != said.File.Size || file.SHA256 != said.File.SHA256 {
+		return fmt.Errorf("%w: %d bytes with the SHA-256 %s, the receipt is of %d with %s", ErrDamaged, file.Size, file.SHA256, said.File.Size, said.File.SHA256)
+	}
+	return nil
 }

@@ -137,8 +137,9 @@ func edges() []Package {
 	return []Package{
 		{Path: "httpapi", Floor: Edges, Imports: []string{"voice", "subtitle", "control", "httpapi/openapi"}, Does: "HTTP to verbs and back: translation only"},
 		{Path: "httpapi/openapi", Floor: Edges, Does: "server and models generated from api/openapi.yaml"},
-		// client meets the server on the wire only, so it imports nothing of it.
-		{Path: "client", Root: true, Floor: Edges, Does: "the HTTP API for programs in Go; theirs and ours"},
+		// client meets the server on the wire only, so it imports nothing of it but the
+		// form of receipts.
+		{Path: "client", Root: true, Floor: Edges, Imports: []string{"receipt"}, Does: "the HTTP API for programs in Go; theirs and ours"},
 		{Path: "admin", Floor: Edges, Does: "health, readiness, metrics"},
 	}
 }
@@ -154,6 +155,10 @@ func tops() []Package {
 		// bench starts the program and loads it from outside, as demo does.
 		{Path: "bench", Floor: Programs, Imports: []string{"wav", "client", "server", "callgen"}, Does: "how many recorded calls the machine holds"},
 		{Path: "cmd/tapedeck", Floor: Command, Root: true, Imports: []string{"bench", "voice", "journal", "pcapng", "store", "render", "auth", "control", "server", "demo", "client", "keys", "receipt", "verify"}, Does: "the program: one short file per command"},
+		// examples are programs of users: they know of us what users know.
+		{Path: "examples/ivr", Floor: Command, Root: true, Imports: []string{"client"}, Does: "a voice menu that connects its callers"},
+		{Path: "examples/voicemail", Floor: Command, Root: true, Imports: []string{"client"}, Does: "an answering machine that writes down what was said"},
+		{Path: "examples/recorder", Floor: Command, Root: true, Imports: []string{"client"}, Does: "an inline recorder that fetches and proves its files"},
 		{Path: "api", Floor: Command, Root: true, Does: "the contract by hand, and what makes code and pages of it"},
 	}
 }
