@@ -208,6 +208,8 @@ func TestAgain(t *testing.T) {
 		_, err := c.UpdateCall(t.Context(), "ch", "a", PatchCall{CallFlow: &[]Step{}})
 		return err
 	}
+	remove := func(c *Client) error { return c.DeleteMedia(t.Context(), "m") }
+	const gone = `404 {"code":"not_found","message":"media not found"}`
 	get := func(c *Client) error { _, err := c.GetRecording(t.Context(), "r"); return err }
 	for name, c := range map[string]struct {
 		path    string
@@ -224,6 +226,9 @@ func TestAgain(t *testing.T) {
 		"cut off without a key":          {"/channels", []string{"0", `201 {}`}, channel, 1, false},
 		"a proxy's fault without a key":  {"/channels", []string{"502 ", `201 {}`}, channel, 1, false},
 		"a call flow may have begun":     {"/channels/ch/calls/a", []string{"0", `202 {}`}, patch, 1, false},
+		"deleted, but not told so":       {"/media/m", []string{"0", gone}, remove, 2, true},
+		"never there":                    {"/media/m", []string{gone}, remove, 1, false},
+		"busy, then not there":           {"/media/m", []string{refused, gone}, remove, 2, false},
 		"a fault of the server is final": {"/recordings/r", []string{`500 {"code":"internal","message":"x"}`, `200 {}`}, get, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {

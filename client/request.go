@@ -112,12 +112,13 @@ func (c *Client) do(ctx context.Context, r *request) ([]byte, error) {
 			key = rand.Text()
 		}
 	}
-	gap := c.o.Pause
+	gap, lost := c.o.Pause, false
 	for attempt := 1; ; attempt++ {
 		out, err := c.send(ctx, r.method, to, body, key)
-		if err == nil {
-			return out, nil
+		if err == nil || lost && r.method == http.MethodDelete && CodeOf(err) == CodeNotFound {
+			return out, nil // gone is what was wanted; the answer before may have said so
 		}
+		lost = lost || CodeOf(err) == ""
 		wait, again := worth(err, r.once || safe(r.method))
 		if !again || attempt >= c.o.Attempts || ctx.Err() != nil {
 			return nil, fmt.Errorf("%s: %w", c.called(r.method, to), err)
