@@ -177,6 +177,9 @@ func (s *session) onRinging(l *leg, e sip.Ringing) {
 	s.begin(l, atRinging)
 	s.next(l) // a flow may begin with the ringing
 	b := l.bridge
+	if b == nil && !l.ended && len(e.SDP) > 0 {
+		s.quietly("early media", l, s.early(l, e.SDP)) // a recording from the ringing on keeps it
+	}
 	if b == nil || b.far != l || l.ended {
 		return
 	}

@@ -88,8 +88,11 @@ func (m *message) begin(context.Context) {
 			return
 		}
 		m.take = t
-		s.amend(l, m.turn.id, func(c *voice.CommandResult) { c.Recording = t.rec.ID })
-		s.save(l)
+		t.whenSafe(func(err error) { // who reads of it finds it
+			if err == nil {
+				s.amend(l, m.turn.id, func(c *voice.CommandResult) { c.Recording = t.rec.ID })
+			}
+		})
 	}
 	if m.take.stopped {
 		m.turn.end(voice.CommandCompleted, "the recording was stopped before it began")
