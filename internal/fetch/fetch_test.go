@@ -184,6 +184,17 @@ func TestPrivate(t *testing.T) {
 	if err := c.redirect(r, []*http.Request{r}); !errors.Is(err, ErrPrivate) {
 		t.Errorf("redirect: %v", err)
 	}
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, r.URL.Query().Get("url"), http.StatusFound)
+	}))
+	t.Cleanup(outside.Close)
+	hosted := New(Options{Hosts: map[string]string{"example.com:80": outside.Listener.Addr().String()}})
+	t.Cleanup(hosted.Close)
+	for _, address := range []string{s.URL, "http://localhost:" + port, "http://[::1]:" + port} {
+		if _, err := hosted.Get(t.Context(), "http://example.com/?url="+address, "", 9); !errors.Is(err, ErrPrivate) {
+			t.Errorf("redirected to %s: %v", address, err)
+		}
+	}
 	if asked != 0 {
 		t.Errorf("%d requests came", asked)
 	}

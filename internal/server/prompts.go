@@ -10,7 +10,9 @@ import (
 // openPrompts: what calls hear, what understands them, and what writes down
 // recordings.
 func (s *Server) openPrompts(kept *archive.Archive) (err error) {
-	web := fetch.New(fetch.Options{AllowPrivate: s.o.Config.AllowPrivateURLs, UserAgent: "Tapedeck/" + s.o.Version})
+	web := fetch.New(fetch.Options{
+		AllowPrivate: s.o.Config.AllowPrivateURLs, UserAgent: "Tapedeck/" + s.o.Version, Hosts: s.o.Hosts,
+	})
 	s.opened(func() error { web.Close(); return nil })
 	if s.prompts, err = prompt.New(prompt.Options{
 		DB: s.db, Bucket: s.bucket, Fetch: web, Voices: s.speech.Voices, WorkDir: s.dir.in(workName), Room: s.recorder.Room,

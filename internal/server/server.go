@@ -55,6 +55,10 @@ type Options struct {
 	// and 0 are the operating system's files, and what the recorder does by itself.
 	Journals journal.Files
 	GiveUp   time.Duration
+
+	// Where some hosts of the web are really found when files are fetched from them,
+	// "name:port" to "address:port". For tests.
+	Hosts map[string]string
 }
 
 // Server is one Tapedeck node.
