@@ -57,8 +57,11 @@ type Call struct {
 	CallFlow                                   struct {
 		Commands []struct{ Command, Status string }
 	}
-	Commands                       []Command
-	CreatedAt, AnsweredAt, EndedAt string
+	Commands     []Command
+	Tags         []string
+	Notification struct{ URL string }
+
+	CreatedAt, RingingAt, AnsweredAt, EndedAt string
 }
 
 // Recording is what the tests read of a recording.

@@ -34,17 +34,26 @@ func TestCommands(t *testing.T) {
 	testkit.Timeout(t, 5*time.Minute)
 	s := newStudio(t)
 	for name, scenario := range map[string]func(*testing.T, *studio){
-		"a playback is heard whole":                   playback,
-		"a playback is cut off in time":               playbackTimeout,
-		"files of every format are heard":             everyFormat,
-		"a text is spoken":                            say,
-		"media that is no good fails, and says why":   badMedia,
-		"keys are gathered however they come":         gatherKeys,
-		"who presses nothing is asked again":          gatherNothing,
-		"speech is gathered and understood":           gatherSpeech,
-		"a new flow takes the place of the prompt":    reflow,
-		"a flow goes where its conditions say":        conditions,
-		"bad flows are refused with all their faults": badFlows,
+		"a playback is heard whole":                      playback,
+		"a playback is cut off in time":                  playbackTimeout,
+		"files of every format are heard":                everyFormat,
+		"a text is spoken":                               say,
+		"media that is no good fails, and says why":      badMedia,
+		"keys are gathered however they come":            gatherKeys,
+		"who presses nothing is asked again":             gatherNothing,
+		"speech is gathered and understood":              gatherSpeech,
+		"a message ends by its key":                      messageByKey,
+		"a message ends by silence, and is written down": messageBySilence,
+		"a message is as long as it may be":              messageFull,
+		"the far party hears its flow alone":             whisper,
+		"nobody answers a bridge in time":                bridgeInVain,
+		"a bridge lasts as long as it may":               bridgeForASecond,
+		"keys are sent before the flow":                  sendKeys,
+		"a flow and a recording while it rings":          whileItRings,
+		"a call tells what it does":                      notified,
+		"a new flow takes the place of the prompt":       reflow,
+		"a flow goes where its conditions say":           conditions,
+		"bad flows are refused with all their faults":    badFlows,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -55,7 +64,14 @@ func TestCommands(t *testing.T) {
 
 func newStudio(t *testing.T) *studio {
 	t.Helper()
-	s := &studio{Stage: NewStage(t, "--allow-private-urls"), files: map[string][]byte{}}
+	files := soundFiles(t)
+	return &studio{Stage: NewStage(t, "--allow-private-urls"), files: files, web: webOf(t, files)}
+}
+
+// soundFiles are the sounds as files, by their path on a web server.
+func soundFiles(t *testing.T) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
 	for name, pcm := range sounds() {
 		path := filepath.Join(t.TempDir(), name+".wav")
 		writeWAV(t, path, pcm)
@@ -63,10 +79,9 @@ func newStudio(t *testing.T) *studio {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.files["/"+name+".wav"] = file
+		files["/"+name+".wav"] = file
 	}
-	s.web = webOf(t, s.files)
-	return s
+	return files
 }
 
 // webOf serves files, and what is no file that can be played. It returns its address.

@@ -27,6 +27,13 @@ type House struct {
 // A recording is given up when the disk has failed for giveUp.
 func NewHouse(t testing.TB, giveUp time.Duration, env ...string) *House {
 	t.Helper()
+	return newHouse(t, server.Options{GiveUp: giveUp}, env...)
+}
+
+// newHouse starts a server with these options, its configuration, its disk and its log
+// being ours.
+func newHouse(t testing.TB, o server.Options, env ...string) *House {
+	t.Helper()
 	data := filepath.Join(t.TempDir(), "data")
 	config, err := server.LoadConfig(server.Source{
 		Env:   append([]string{"TAPEDECK_DRAIN_TIMEOUT=5s", "TAPEDECK_RECORDING_MIN_FREE=1MiB"}, env...),
@@ -36,10 +43,9 @@ func NewHouse(t testing.TB, giveUp time.Duration, env ...string) *House {
 		t.Fatal(err)
 	}
 	h := &House{Disk: &Disk{}}
-	s, err := server.New(t.Context(), server.Options{
-		Config: config, Version: "test", Journals: h.Disk, GiveUp: giveUp,
-		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
+	o.Config, o.Version, o.Journals = config, "test", h.Disk
+	o.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s, err := server.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

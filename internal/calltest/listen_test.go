@@ -22,7 +22,7 @@ func listenedTo(t *testing.T, p *callgen.Party) (pcm []int16) {
 	var info codec.Info
 	frame := make([]int16, 48000/8) // RFC 6716 §2.1.4: 120 ms at most
 	for _, f := range inOrder(p.Heard()) {
-		at := slices.IndexFunc(agreed.Receive, func(c sdp.Codec) bool { return c.PT == f.PT })
+		at := slices.IndexFunc(agreed.Receive, func(c sdp.Codec) bool { return c.PT == f.PT && !c.Is(codec.Event) })
 		if at < 0 {
 			continue // a telephone-event
 		}

@@ -8,6 +8,8 @@ import (
 
 	"tapedeck/internal/audio"
 	"tapedeck/internal/callgen"
+	"tapedeck/internal/server"
+	"tapedeck/internal/testkit"
 )
 
 // The caller hears every file, one after the other, as often as it is asked for and
@@ -106,4 +108,32 @@ func badMedia(t *testing.T, s *studio) {
 	s.because(t, call, got[len(bad)].ID, "completed", "")
 	hearsWhole(t, p, sounds()["low"], "what came after the bad ones")
 	hearsNot(t, p, sounds()["mid"], "a part of what failed")
+}
+
+// Unless the operator allows it, nothing of the machine or its network is played,
+// whether it is named or a server of the web leads there.
+func TestPrivateMedia(t *testing.T) {
+	testkit.Timeout(t, 2*time.Minute)
+	files := soundFiles(t)
+	inside := webOf(t, map[string][]byte{"/high.wav": files["/high.wav"]})
+	_, port, _ := strings.Cut(strings.TrimPrefix(inside, "http://"), ":")
+	outside := strings.TrimPrefix(webOf(t, files), "http://")
+	s := &studio{Stage: stageOf(t, newHouse(t, server.Options{Hosts: map[string]string{"sounds.example:80": outside}}).Program)}
+	p, call := s.Answered(t, callgen.PartyOptions{User: "6101"})
+	private := []string{
+		inside + "/high.wav", "http://localhost:" + port + "/high.wav", "http://[::ffff:127.0.0.1]:" + port + "/high.wav",
+		"http://169.254.169.254/latest", "http://sounds.example/to/" + inside + "/high.wav",
+		"http://sounds.example/to/http://localhost:" + port + "/high.wav",
+	}
+	var flow []string
+	for _, url := range append(private, "http://sounds.example/low.wav") {
+		flow = append(flow, step("playback", `{"media":["`+url+`"]}`))
+	}
+	got := s.Reflow(t, call, steps(flow...)).Commands[1:]
+	for i := range private {
+		s.because(t, call, got[i].ID, "failed", "the address is not public")
+	}
+	s.because(t, call, got[len(private)].ID, "completed", "")
+	hearsWhole(t, p, sounds()["low"], "what is on the web")
+	hearsNot(t, p, sounds()["high"], "what is not")
 }

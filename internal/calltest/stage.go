@@ -21,7 +21,13 @@ type Stage struct {
 // NewStage starts the server and the parties' endpoint.
 func NewStage(t testing.TB, args ...string) *Stage {
 	t.Helper()
-	s := &Stage{Program: Serve(t, Build(t), args...)}
+	return stageOf(t, Serve(t, Build(t), args...))
+}
+
+// stageOf puts the parties' endpoint beside a server.
+func stageOf(t testing.TB, p *Program) *Stage {
+	t.Helper()
+	s := &Stage{Program: p}
 	e, err := callgen.New(callgen.Options{})
 	if err != nil {
 		t.Fatal(err)
