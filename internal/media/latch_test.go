@@ -112,6 +112,24 @@ func TestRenegotiationMovesThePeer(t *testing.T) {
 	})
 }
 
+// A peer may speak before a worker that is busy has come to the command.
+func TestPacketsRightAfterTheAnswerCount(t *testing.T) {
+	b := start(t, Options{})
+	l, events := b.open(LegOptions{Name: "A"})
+	p := newParty(t, l)
+	busy, on := make(chan struct{}), make(chan struct{})
+	l.later(func(*worker) { close(busy); <-on })
+	<-busy
+	if err := l.ConfigureLater(p.negotiated()); err != nil {
+		t.Fatal(err)
+	}
+	p.talk()
+	close(on)
+	if e := <-events; e.Kind != Started || l.Stats().Unknown != 0 {
+		t.Errorf("%+v, %+v", e, l.Stats())
+	}
+}
+
 func TestNothingCountsBeforeConfigure(t *testing.T) {
 	b := start(t, Options{})
 	l, events := b.open(LegOptions{Name: "A"})

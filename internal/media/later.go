@@ -2,6 +2,7 @@ package media
 
 import (
 	"fmt"
+	"time"
 
 	"tapedeck/internal/sdp"
 )
@@ -21,12 +22,18 @@ func (l *Leg) ConfigureLater(n sdp.Negotiated) error {
 	if err := l.check(&n); err != nil {
 		return fmt.Errorf("configure leg %s: %w", l.name, err)
 	}
-	l.later(func(w *worker) {
-		if !l.over {
-			l.configure(&n, w.now())
-		}
-	})
+	l.coming.Store(&n)
+	l.later(func(w *worker) { l.settle(w.now()) })
 	return nil
+}
+
+// settle takes the newest outcome that ConfigureLater left. A packet of a leg that has
+// none yet asks for it, too: the peer may answer before the worker has come to the
+// command.
+func (l *Leg) settle(at time.Duration) {
+	if n := l.coming.Swap(nil); n != nil && !l.over {
+		l.configure(n, at)
+	}
 }
 
 // SetTapsLater is SetTaps that does not wait: the taps before may get a few packets

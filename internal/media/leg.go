@@ -77,7 +77,8 @@ type Leg struct {
 	media   port
 	control port
 
-	worker  atomic.Pointer[worker] // changed by that worker only
+	worker  atomic.Pointer[worker]         // changed by that worker only
+	coming  atomic.Pointer[sdp.Negotiated] // left by ConfigureLater for the worker; nil = nothing
 	freed   sync.Once              // sockets closed, ports given back
 	freeErr error
 

@@ -111,6 +111,9 @@ func (w *worker) receive(p *port, batch []datagram, dropped uint32) {
 	w.busy = l
 	at := w.now() // one stamp a batch
 	l.overflow += uint64(dropped)
+	if !l.configured {
+		l.settle(at)
+	}
 	for i := range batch {
 		d := &batch[i]
 		switch {
