@@ -18,7 +18,7 @@ func (m *Manager) Do(ctx context.Context, id voice.CallID, c voice.Command) (voi
 			reply(voice.CommandResult{}, err)
 			return
 		}
-		result := s.accept(l, c, "", nil)
+		result := s.accept(l, c)
 		reply(result, nil)
 		if t := s.turnOf(l, result.ID, c); t != nil {
 			l.queue(t)
@@ -51,7 +51,7 @@ func (m *Manager) Bridge(ctx context.Context, id voice.CallID, b *voice.Bridge) 
 				return
 			}
 		}
-		result := s.accept(l, b, "", nil)
+		result := s.accept(l, b)
 		far, err := s.bridge(l, result.ID, b)
 		if err != nil {
 			s.command(l, result.ID, voice.CommandFailed, reasonOf(err))
@@ -110,7 +110,7 @@ func (m *Manager) Record(ctx context.Context, id voice.CallID, r *voice.RecordCa
 				reply(recorded{}, err)
 				return
 			}
-			result := s.accept(l, r, "", nil)
+			result := s.accept(l, r)
 			s.amend(l, result.ID, func(c *voice.CommandResult) { c.Recording = t.rec.ID })
 			s.command(l, result.ID, voice.CommandCompleted, "")
 			reply(recorded{result, t.rec.ID}, nil)
@@ -184,14 +184,14 @@ func (s *session) audible(l *leg, c voice.Command) error {
 	return l.queues()
 }
 
-// accept writes the command down as accepted.
-func (s *session) accept(l *leg, c voice.Command, flow voice.FlowID, conditions []voice.Condition) voice.CommandResult {
-	result := s.note(l, c, flow, conditions)
+// accept writes a single command down as accepted.
+func (s *session) accept(l *leg, c voice.Command) voice.CommandResult {
+	result := s.note(l, c, "", nil)
 	s.save(l)
 	return result
 }
 
-// note is accept without storing it yet.
+// note is accept without storing it yet, also for a command of a flow.
 func (s *session) note(l *leg, c voice.Command, flow voice.FlowID, conditions []voice.Condition) voice.CommandResult {
 	result := voice.CommandResult{
 		ID: voice.CommandID(s.newID()), Call: l.call.ID, Flow: flow,

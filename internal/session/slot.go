@@ -133,10 +133,6 @@ func (t *turn) forgo() {
 	}
 }
 
-// over reports whether the turn is not in the slot any more: what it was waiting
-// for comes too late.
-func (t *turn) over() bool { return t.l.slot != t }
-
 // leave empties the slot.
 func (s *session) leave(l *leg) {
 	t := l.slot

@@ -43,7 +43,7 @@ func (m *Manager) Voicemail(ctx context.Context, id voice.CallID, r *voice.Recor
 				reply(recorded{}, err)
 				return
 			}
-			result := s.accept(l, r, "", nil)
+			result := s.accept(l, r)
 			s.amend(l, result.ID, func(c *voice.CommandResult) { c.Recording = t.rec.ID })
 			reply(recorded{result, t.rec.ID}, nil)
 			turn := &turn{s: s, l: l, id: result.ID}
