@@ -80,7 +80,7 @@ func Words() []Word {
 		{"TEXT", `words in "quotes"`, quoted},
 		{"KEYS", "up to 20 of 0-9, * and #", of("0123456789*#", 20)},
 		{"WAY", "rfc4733, info or tones", among("rfc4733", "info", "tones")},
-		{"CODEC", "PCMU, PCMA, G722 or opus", among("PCMU", "PCMA", "G722", "opus")},
+		{"CODEC", "PCMU, PCMA or G722", among("PCMU", "PCMA", "G722")},
 		{"NUMBER", "a number", of("0123456789", 6)},
 		{"SIDE", "left or right", among("left", "right")},
 		{"STATUS", "a status of the API", of(small+"-", 20)},
