@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"tapedeck/internal/jobs"
@@ -27,6 +28,7 @@ const tidyAfter = time.Hour
 // File is a path; Keep takes it from there, or Drop. What is too large or no audio
 // is a *voice.Error.
 func (l *Library) Take(ctx context.Context, body io.Reader) (m voice.Media, err error) {
+	defer func() { err = noRoom(err) }()
 	in := &measured{Reader: io.LimitReader(body, voice.MaxMediaSize+1), room: l.o.Room}
 	if err := in.check(); err != nil {
 		return m, err
@@ -90,9 +92,22 @@ func (m *measured) Read(b []byte) (int, error) {
 func (m *measured) check() error {
 	m.left = 1 << 20
 	if err := m.room(); err != nil {
-		return &voice.Error{Code: voice.CodeUnavailable, Message: "The disk has no room for files", Err: err}
+		return full(err)
 	}
 	return nil
+}
+
+func full(err error) error {
+	return &voice.Error{Code: voice.CodeUnavailable, Message: "The disk has no room for files", Err: err}
+}
+
+// noRoom makes what a full disk says an error that the sender of a file
+// understands.
+func noRoom(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return full(err)
+	}
+	return err
 }
 
 // Drop removes what Take wrote, if Keep did not take it.
@@ -116,7 +131,7 @@ func (l *Library) Keep(ctx context.Context, m voice.Media) (voice.Media, error) 
 		return m, err
 	}
 	if _, err := l.o.Bucket.PutFile(ctx, m.File, path); err != nil {
-		return m, fmt.Errorf("keep an upload: %w", err)
+		return m, noRoom(fmt.Errorf("keep an upload: %w", err))
 	}
 	return m, l.o.DB.Update(ctx, func(tx *store.Tx) error { return tx.InsertMedia(m) })
 }

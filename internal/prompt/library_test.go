@@ -12,7 +12,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"tapedeck/internal/audio"
@@ -335,6 +337,11 @@ func TestUploadsThatAreRefused(t *testing.T) {
 	room = errors.New("full")
 	if _, err := r.Take(t.Context(), strings.NewReader("")); voice.CodeOf(err) != voice.CodeUnavailable {
 		t.Errorf("no room: %v", err)
+	}
+	room = nil
+	full := &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
+	if _, err := r.Take(t.Context(), iotest.ErrReader(full)); voice.CodeOf(err) != voice.CodeUnavailable {
+		t.Errorf("the disk is full in the end: %v", err)
 	}
 	if left, err := os.ReadDir(r.o.WorkDir); err != nil || len(left) != 0 {
 		t.Errorf("%v is left, %v", left, err)

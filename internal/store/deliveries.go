@@ -164,8 +164,9 @@ func (t *Tx) Deliveries(f voice.DeliveryFilter) ([]voice.Delivery, string, error
 type Due struct {
 	Now     time.Time
 	Limit   int
-	Sending []voice.DeliveryID // that are on their way
-	Busy    []string           // addresses that get no more for now
+	Sending []voice.DeliveryID  // that are on their way
+	Busy    []string            // addresses that get no more for now
+	Full    []voice.WorkspaceID // workspaces that get no more for now
 }
 
 // DueDeliveries returns deliveries whose time has come, the longest due first,
@@ -178,6 +179,9 @@ func (t *Tx) DueDeliveries(d Due) ([]voice.Delivery, time.Time, error) {
 		}
 		if len(d.Busy) > 0 {
 			q = q.Where("url NOT IN (?)", bun.List(d.Busy))
+		}
+		if len(d.Full) > 0 {
+			q = q.Where("workspace NOT IN (?)", bun.List(d.Full))
 		}
 		return q
 	}

@@ -24,6 +24,7 @@ type Options struct {
 
 	Parallel   int                   // requests at once; 0 = 64
 	PerAddress int                   // of them to one address; 0 = 4
+	Each       int                   // of them for one workspace; 0 = half of Parallel
 	Keep       time.Duration         // how long events and finished deliveries are kept; 0 = 7 days
 	Poll       time.Duration         // how often to look although nobody told us; 0 = 5 s
 	Now        func() time.Time      // nil = time.Now
@@ -39,11 +40,11 @@ type Sender struct {
 	wake    chan struct{} // room for one; Wake sends, run receives; a full one says all
 
 	// What follows belongs to the goroutine of Run.
-	sending map[voice.DeliveryID]string // address, of what is under way
-	swept   time.Time                   // when we last forgot what is old
-	read    int64                       // how far we have come among the events; 0 = not known
-	place   store.Row                   // where that is kept
-	quiet   bool                        // nothing was left to be delivered, and nobody said that there is more
+	sending map[voice.DeliveryID]voice.Delivery // what is under way
+	swept   time.Time                           // when we last forgot what is old
+	read    int64                               // how far we have come among the events; 0 = not known
+	place   store.Row                           // where that is kept
+	quiet   bool                                // nothing was left to be delivered, and nobody said that there is more
 }
 
 // New makes a Sender.
@@ -56,6 +57,9 @@ func New(o Options) (*Sender, error) {
 	}
 	if o.PerAddress <= 0 {
 		o.PerAddress = 4
+	}
+	if o.Each <= 0 {
+		o.Each = max(o.Parallel/2, 1)
 	}
 	if o.Keep <= 0 {
 		o.Keep = 7 * 24 * time.Hour
@@ -72,7 +76,7 @@ func New(o Options) (*Sender, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Sender{o: o, wake: make(chan struct{}, 1), sending: map[voice.DeliveryID]string{}}
+	s := &Sender{o: o, wake: make(chan struct{}, 1), sending: map[voice.DeliveryID]voice.Delivery{}}
 	var err error
 	if s.metrics, err = newMetrics(o.Registerer); err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
@@ -107,7 +111,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		looked := time.Now()
 		due, next := s.look(ctx)
 		for _, d := range due {
-			s.sending[d.ID] = d.URL
+			s.sending[d.ID] = d
 			workers.Go(func() {
 				s.deliver(requests, d)
 				ended <- d.ID
@@ -192,12 +196,15 @@ func (s *Sender) due(ctx context.Context) (due []voice.Delivery, next time.Time,
 	if room <= 0 || s.quiet {
 		return nil, time.Time{}, nil // the end of a request wakes us, or what is new
 	}
-	at := map[string]int{}
+	at, of := map[string]int{}, map[voice.WorkspaceID]int{}
 	want := store.Due{Now: s.o.Now(), Limit: room}
-	for id, url := range s.sending {
+	for id, d := range s.sending {
 		want.Sending = append(want.Sending, id)
-		if at[url]++; at[url] == s.o.PerAddress {
-			want.Busy = append(want.Busy, url)
+		if at[d.URL]++; at[d.URL] == s.o.PerAddress {
+			want.Busy = append(want.Busy, d.URL)
+		}
+		if of[d.Workspace]++; of[d.Workspace] == s.o.Each {
+			want.Full = append(want.Full, d.Workspace)
 		}
 	}
 	var found []voice.Delivery
@@ -209,12 +216,14 @@ func (s *Sender) due(ctx context.Context) (due []voice.Delivery, next time.Time,
 		return nil, time.Time{}, err
 	}
 	for _, d := range found {
-		if at[d.URL]++; at[d.URL] <= s.o.PerAddress {
+		if at[d.URL] < s.o.PerAddress && of[d.Workspace] < s.o.Each {
+			at[d.URL]++
+			of[d.Workspace]++
 			due = append(due, d)
 		}
 	}
 	if len(due) < len(found) {
-		next = want.Now // others may be behind those that are too many for their address
+		next = want.Now // others may be behind those that are too many
 	}
 	s.quiet = len(due) == 0 && len(s.sending) == 0 && next.IsZero()
 	return due, next, nil

@@ -433,12 +433,42 @@ func TestFairness(t *testing.T) {
 	for range 3 {
 		due, _ := r.look(t.Context())
 		for _, d := range due {
-			r.sending[d.ID] = d.URL
+			r.sending[d.ID] = d
 			urls = append(urls, strings.TrimPrefix(d.URL, r.url))
 		}
 	}
 	if !slices.Equal(urls, []string{"/slow", "/slow", "/slow", "/other"}) {
 		t.Errorf("under way: %q", urls)
+	}
+}
+
+// TestWorkspacesShare: one with many addresses that take long leaves places to the
+// others.
+func TestWorkspacesShare(t *testing.T) {
+	r := newRig(t)
+	r.o.Parallel, r.o.Each = 8, 5
+	for i := range 20 {
+		r.call(i, fmt.Sprintf("%s/slow/%d", r.url, i), voice.CallRinging)
+	}
+	const quiet = voice.WorkspaceID("0192f0a0-0000-7000-8000-00000000000b")
+	r.update(func(tx *store.Tx) error {
+		return errors.Join(
+			tx.InsertWorkspace(voice.Workspace{ID: quiet, Name: "q", CreatedAt: r.now, UpdatedAt: r.now}),
+			tx.PutCall(voice.Call{
+				ID: voice.CallID(store.NewID()), Workspace: quiet, Channel: channel, From: "1", To: "2", Direction: voice.Incoming, Type: voice.CallPSTN,
+				Status: voice.CallRinging, NotificationURL: r.url + "/quiet", CreatedAt: r.now, UpdatedAt: r.now,
+			}))
+	})
+	of := map[voice.WorkspaceID]int{}
+	for range 4 {
+		due, _ := r.look(t.Context())
+		for _, d := range due {
+			r.sending[d.ID] = d
+			of[d.Workspace]++
+		}
+	}
+	if of[ws] != 5 || of[quiet] != 1 {
+		t.Errorf("under way: %v", of)
 	}
 }
 
