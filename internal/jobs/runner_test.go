@@ -507,7 +507,7 @@ func TestIdle(t *testing.T) {
 }
 
 // TestLeave: who is to end does not wait for what takes long and can be begun anew;
-// the next start does that, and what else there is is done.
+// the next start does that, and all else is done.
 func TestLeave(t *testing.T) {
 	inBubble(t, func(t *testing.T, db *store.DB) {
 		var did []string

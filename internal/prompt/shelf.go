@@ -16,7 +16,7 @@ import (
 type shelf struct {
 	most int64
 
-	mu      sync.Mutex // guards the rest; held for moments
+	mu      sync.Mutex               // guards the rest; held for moments
 	bytes   int64                    // when something was last put there
 	used    *list.List               // of *kept, the last used first
 	byName  map[string]*list.Element // the same ones

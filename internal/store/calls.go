@@ -135,7 +135,7 @@ func (t *Tx) PutCall(c voice.Call) error {
 	old, known := t.passed[id]
 	if !known {
 		var amd string
-		if _, err := t.look(stateOfCall, id, &old.status, &amd); err != nil {
+		if err := t.look(stateOfCall, id, &old.status, &amd); err != nil {
 			return fail("read status of call", err)
 		}
 		old.amd = amd != ""

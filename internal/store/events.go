@@ -90,7 +90,7 @@ func (t *Tx) notifyURL(id voice.CallID) (string, error) {
 		return call.notifyURL, nil
 	}
 	var url string
-	_, err := t.look(notifyURLOf, string(id), &url)
+	err := t.look(notifyURLOf, string(id), &url)
 	return url, fail("read notification URL", err)
 }
 

@@ -98,7 +98,7 @@ func (t *Tx) PutRecording(r voice.Recording) error {
 	id := string(r.ID)
 	old, known := t.passed[id]
 	if !known {
-		if _, err := t.look(stateOfRecording, id, &old.status); err != nil {
+		if err := t.look(stateOfRecording, id, &old.status); err != nil {
 			return fail("read status of recording", err)
 		}
 	}

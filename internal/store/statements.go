@@ -122,27 +122,25 @@ func (s statements) close() error {
 
 // exec runs a statement, a prepared one where there is one.
 func (t *Tx) exec(query string, args ...any) (sql.Result, error) {
-	if st := t.ready(query); st != nil {
+	if st := t.ready(query); st != nil { //nolint:sqlclosecheck // the transaction's end does
 		return st.ExecContext(t.ctx, args...)
 	}
 	return t.db.ExecContext(t.ctx, query, args...)
 }
 
-// look reads the one row that a statement finds into the columns. It reports false
-// when there is none.
-func (t *Tx) look(query, id string, columns ...any) (found bool, err error) {
+// look reads the one row that a statement finds into the columns. They stay as they
+// are when there is none.
+func (t *Tx) look(query, id string, columns ...any) error {
 	var row *sql.Row
-	if st := t.ready(query); st != nil {
+	if st := t.ready(query); st != nil { //nolint:sqlclosecheck // the transaction's end does
 		row = st.QueryRowContext(t.ctx, id)
 	} else {
 		row = t.db.QueryRowContext(t.ctx, query, id)
 	}
-	if err := row.Scan(columns...); errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	} else if err != nil {
-		return false, err
+	if err := row.Scan(columns...); !errors.Is(err, sql.ErrNoRows) {
+		return err
 	}
-	return true, nil
+	return nil
 }
 
 // ready is the prepared statement of a query in this transaction; nil when there is
@@ -158,7 +156,7 @@ func (t *Tx) ready(query string) *sql.Stmt {
 	if st == nil || !ok {
 		return nil
 	}
-	own := tx.StmtContext(t.ctx, st) //nolint:sqlclosecheck // the transaction's end does
+	own := tx.StmtContext(t.ctx, st)
 	if t.own == nil {
 		t.own = statements{}
 	}

@@ -48,7 +48,7 @@ func (t *Tx) PutTranscription(in voice.Transcription) error {
 		return fail("write transcription", err)
 	}
 	var old string
-	if _, err := t.look(stateOfTranscription, string(in.ID), &old); err != nil {
+	if err := t.look(stateOfTranscription, string(in.ID), &old); err != nil {
 		return fail("read status of transcription", err)
 	}
 	row := &transcriptionRow{
