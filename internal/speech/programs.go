@@ -237,7 +237,7 @@ func (s *sphinx) Recognize(ctx context.Context, clip *audio.Clip, locale string)
 		return nil, nil
 	}
 	m := s.models[i]
-	in := bytes.NewReader(littleEndian(clip.At(sphinxRate).Samples))
+	in := bytes.NewReader(littleEndian(widen(clip.At(sphinxRate).Samples)))
 	out := &bounded{most: mostHeard}
 	err := s.work(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, longHear+hearFactor*clip.Duration())
