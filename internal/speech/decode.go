@@ -3,13 +3,20 @@ package speech
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"time"
 
 	"tapedeck/internal/audio"
 	"tapedeck/internal/wav"
 )
 
-// decode reads a WAV file that an engine made, its first channel.
+// longest is how long an engine may speak at once.
+const longest = time.Hour
+
+// decode reads a WAV file that an engine made, its first channel. What the file says of
+// itself may be anything: one that plays for longer than an hour, by a rate that nobody
+// listens to, would fill the memory once it is brought to another rate.
 func decode(r io.Reader) (*audio.Clip, error) {
 	f, err := wav.NewForeign(r)
 	if err != nil {
@@ -22,6 +29,9 @@ func decode(r io.Reader) (*audio.Clip, error) {
 		n, err := f.Read(pcm)
 		for i := 0; i < n; i += format.Channels {
 			clip.Samples = append(clip.Samples, pcm[i])
+		}
+		if clip.Duration() > longest {
+			return nil, fmt.Errorf("it speaks for more than %v", longest)
 		}
 		if errors.Is(err, io.EOF) {
 			return clip, nil

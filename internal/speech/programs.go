@@ -25,7 +25,7 @@ type Work func(context.Context, func(context.Context) error) error
 
 // Limits of programs. One that does not end by then is killed.
 const (
-	mostSpoken  = 64 << 20         // bytes of a WAV file: an hour of what the programs speak
+	mostSpoken  = 64 << 20         // bytes of a WAV file: half an hour of what the programs speak
 	mostHeard   = 4 << 20          // bytes of words
 	mostErrors  = 2 << 10          // bytes of what a program complains
 	longSpeak   = time.Minute      // for a text
@@ -42,6 +42,7 @@ type speaker struct {
 	work   Work
 	voices []Voice
 	args   func(voice, file string) []string
+	plain  func(text string) string // takes out what the program would not take for text; nil = it takes all
 }
 
 func (s *speaker) Name() string    { return s.name }
@@ -57,11 +58,14 @@ func (s *speaker) Synthesize(ctx context.Context, u Utterance) (clip *audio.Clip
 		return nil, fmt.Errorf("make a directory for speech: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	file := filepath.Join(dir, "speech.wav")
+	file, text := filepath.Join(dir, "speech.wav"), u.Text
+	if s.plain != nil {
+		text = s.plain(text)
+	}
 	err = s.work(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, longSpeak)
 		defer cancel()
-		return run(ctx, s.path, s.args(v.Name, file), strings.NewReader(u.Text+"\n"), io.Discard)
+		return run(ctx, s.path, s.args(v.Name, file), strings.NewReader(text+"\n"), io.Discard)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
@@ -71,6 +75,12 @@ func (s *speaker) Synthesize(ctx context.Context, u Utterance) (clip *audio.Clip
 		return nil, fmt.Errorf("%s wrote no audio: %w", s.name, err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	switch info, err := f.Stat(); {
+	case err != nil:
+		return nil, fmt.Errorf("read what %s spoke: %w", s.name, err)
+	case info.Size() > mostSpoken:
+		return nil, fmt.Errorf("%s speaks the text for too long: %d bytes, and %d are the most", s.name, info.Size(), mostSpoken)
+	}
 	if clip, err = decode(io.LimitReader(f, mostSpoken)); err != nil {
 		return nil, fmt.Errorf("read what %s spoke: %w", s.name, err)
 	}
@@ -124,7 +134,7 @@ func newEspeak(ctx context.Context, path string, work Work) (*speaker, error) {
 			languages = append(languages, f[1])
 		}
 	}
-	s := &speaker{name: "espeak-ng", path: path, work: work, args: func(voice, file string) []string {
+	s := &speaker{name: "espeak-ng", path: path, work: work, plain: withoutPhonemes, args: func(voice, file string) []string {
 		return []string{"-v", voice, "--stdin", "-w", file}
 	}}
 	for _, locale := range voice.SayLocales() {
@@ -136,6 +146,16 @@ func newEspeak(ctx context.Context, path string, work Work) (*speaker, error) {
 		return nil, errors.New("it has no language of the API")
 	}
 	return s, nil
+}
+
+// withoutPhonemes makes text of what espeak-ng would take for phonemes in its own
+// letters: those between double square brackets, of which it also says things that
+// nobody wrote, or breaks off with a fault.
+func withoutPhonemes(text string) string {
+	for strings.Contains(text, "[[") {
+		text = strings.ReplaceAll(text, "[[", "[ [")
+	}
+	return text
 }
 
 // espeakLanguage is the language of espeak-ng that comes nearest to a locale, empty
@@ -260,6 +280,7 @@ func (s *sphinx) Recognize(ctx context.Context, clip *audio.Clip, locale string)
 func sphinxWords(out []byte) []Word {
 	var words []Word
 	lines := bufio.NewScanner(bytes.NewReader(out))
+	lines.Buffer(nil, mostHeard+1) // the line of an utterance has no length of its own
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
 		if len(f) != 4 || strings.ContainsAny(f[0][:1], "<+[") {
@@ -289,10 +310,13 @@ func seconds(s float64) time.Duration {
 }
 
 // run runs a program to its end. No shell is between: what is spoken is never part
-// of a command. A context that ends kills it.
+// of a command. A context that ends kills it, with what it has started itself. It is not
+// told our settings, which hold keys and passwords.
 func run(ctx context.Context, path string, args []string, in io.Reader, out io.Writer) error {
 	c := exec.CommandContext(ctx, path, args...)
 	complaints := &bounded{most: mostErrors}
+	alone(c)
+	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, ours) })
 	c.Stdin, c.Stdout, c.Stderr, c.WaitDelay = in, out, complaints, afterKilled
 	err := c.Run()
 	if ctx.Err() != nil {
@@ -303,6 +327,9 @@ func run(ctx context.Context, path string, args []string, in io.Reader, out io.W
 	}
 	return err
 }
+
+// ours is what the names of our settings begin with.
+const ours = "TAPEDECK_"
 
 // bounded keeps the first bytes of what a program prints, and lets the rest go.
 type bounded struct {

@@ -3,10 +3,13 @@ package speech
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -114,7 +117,7 @@ func TestTextIsNoCommand(t *testing.T) {
 	e := found(t, Auto)
 	at := filepath.Join(t.TempDir(), "made")
 	for _, v := range []string{"slt", "en-us"} {
-		for _, text := range []string{"$(touch " + at + ")", "; touch " + at, "-o " + at, "--help", "\x00", "`touch " + at + "`"} {
+		for _, text := range []string{"$(touch " + at + ")", "; touch " + at, "-o " + at, "--help", "-voice rms", "\x00", "<speak><audio src='" + at + "'/></speak>", "[[[@", "\xff\xfe", "你好 مرحبا 😀", "   ", "`touch " + at + "`"} {
 			if _, err := e.Voices.Synthesize(t.Context(), Utterance{Text: text, Locale: "en-US", Voice: v}); err != nil {
 				t.Errorf("%q: %v", text, err)
 			}
@@ -122,6 +125,10 @@ func TestTextIsNoCommand(t *testing.T) {
 	}
 	if _, err := os.Stat(at); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a text was carried out: %v", err)
+	}
+	// Phonemes in its own letters, too many for espeak-ng.
+	if _, err := e.Voices.Synthesize(t.Context(), Utterance{Text: "[[" + strings.Repeat("@", 1000), Locale: "en-US", Voice: "en-us"}); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -141,6 +148,67 @@ func TestProgramsAreEnded(t *testing.T) {
 	s := &speaker{name: "mute", path: script(t, "exit 0"), work: now, args: func(string, string) []string { return nil }, voices: []Voice{{"a", "en-US", ""}}}
 	if _, err := s.Synthesize(t.Context(), Utterance{Text: "a", Locale: "en-US"}); err == nil || !strings.Contains(err.Error(), "mute wrote no audio") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestProgramsAreEndedWithTheirOwn: what a program has started itself ends with it, so
+// that nothing goes on when nobody waits, and it knows none of our settings.
+func TestProgramsAreEndedWithTheirOwn(t *testing.T) {
+	testkit.NoLeaks(t)
+	testkit.Timeout(t, time.Minute)
+	t.Setenv("TAPEDECK_SPEECH_SAY_KEY", "secret")
+	t.Setenv("ESPEAK_DATA_PATH", "/data")
+	fifo := filepath.Join(t.TempDir(), "held")
+	if err := exec.CommandContext(t.Context(), "mkfifo", fifo).Run(); err != nil { //nolint:gosec // we named it
+		t.Fatal(err)
+	}
+	held, err := os.OpenFile(fifo, os.O_RDONLY|syscall.O_NONBLOCK, 0) // so that it need not wait for who writes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := held.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	told := ""
+	out := writer(func(b []byte) {
+		if told += string(b); strings.Contains(told, "begun") {
+			cancel()
+		}
+	})
+	// What it starts has the pipe open until it ends.
+	program := script(t, `exec 3>`+fifo+`; env; sleep 600 & echo begun; wait`)
+	if err := run(ctx, program, nil, nil, out); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if strings.Contains(told, "TAPEDECK") || !strings.Contains(told, "ESPEAK_DATA_PATH=/data") {
+		t.Errorf("it was told %q", told)
+	}
+	if rest, err := io.ReadAll(held); err != nil || len(rest) > 0 {
+		t.Errorf("%q, %v", rest, err)
+	}
+}
+
+// TestSpeakingTooLong: a file that is too large, or says that it plays for days, is an
+// error, and not cut off.
+func TestSpeakingTooLong(t *testing.T) {
+	speak := func(program string) error {
+		s := &speaker{name: "endless", path: script(t, program), work: now, voices: []Voice{{"a", "en-US", ""}}, args: func(_, file string) []string { return []string{file} }}
+		_, err := s.Synthesize(t.Context(), Utterance{Text: "a", Locale: "en-US"})
+		return err
+	}
+	if err := speak(`truncate -s 70000000 "$1"`); err == nil || !strings.Contains(err.Error(), "too long") {
+		t.Errorf("got %v", err)
+	}
+	// 16 bits, one channel, 1,000 Hz, until the end of the file.
+	header := `printf 'RIFF\0\0\0\0WAVEfmt \20\0\0\0\1\0\1\0\350\3\0\0\320\7\0\0\2\0\20\0data\0\0\0\0' >"$1"; truncate -s `
+	if err := speak(header + `8000000 "$1"`); err == nil || !strings.Contains(err.Error(), "more than 1h0m0s") {
+		t.Errorf("got %v", err)
+	}
+	if err := speak(header + `7000000 "$1"`); err != nil {
+		t.Errorf("less than an hour: %v", err)
 	}
 }
 
@@ -196,9 +264,10 @@ func TestModels(t *testing.T) {
 }
 
 func TestSphinxWords(t *testing.T) {
-	got := sphinxWords([]byte("the(2) door\n<s> 0.000 0.160 0.99\nthe(2) 0.17 0.54 0.9\n++NOISE++ 0.6 0.7 1\n[COUGH] 0.6 0.7 1\ndoor 0.550 0.890 1.0\nx NaN 1e99 1\n</s> 3 4 1\nfour small words here\n"))
+	got := sphinxWords([]byte("the(2) door\n<s> 0.000 0.160 0.99\nthe(2) 0.17 0.54 0.9\n++NOISE++ 0.6 0.7 1\n[COUGH] 0.6 0.7 1\ndoor 0.550 0.890 1.0\nx NaN 1e99 1\n</s> 3 4 1\nfour small words here\n" + strings.Repeat("word ", 20000) + "\nlast 1.0 2.0 0.9\n"))
 	want := []Word{
 		{"the", 170 * time.Millisecond, 540 * time.Millisecond}, {"door", 550 * time.Millisecond, 890 * time.Millisecond}, {Text: "x"},
+		{"last", time.Second, 2 * time.Second},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
