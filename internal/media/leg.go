@@ -79,7 +79,7 @@ type Leg struct {
 
 	worker  atomic.Pointer[worker]         // changed by that worker only
 	coming  atomic.Pointer[sdp.Negotiated] // left by ConfigureLater for the worker; nil = nothing
-	freed   sync.Once              // sockets closed, ports given back
+	freed   sync.Once                      // sockets closed, ports given back
 	freeErr error
 
 	live // the worker's
