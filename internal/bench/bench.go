@@ -39,11 +39,17 @@ type Options struct {
 	// go, for so long.
 	Soak time.Duration
 
+	// RenderLoad, when set, is measured in place of steps: so many calls, with and
+	// without recordings that are rendered all the time.
+	RenderLoad int
+
 	// Rates are set-up rates to try, in calls a second. Empty: none.
 	Rates []float64
 
 	// Report is told what goes on: a line for a person. nil = nobody.
 	Report func(line string)
+
+	rendering bool // recordings are rendered while a step is held
 }
 
 // Limits are what a step must stay within to count as held.
@@ -55,17 +61,18 @@ type Limits struct {
 
 // Result is what was measured. Its JSON is what the command prints.
 type Result struct {
-	Machine      Machine  `json:"machine"`
-	Record       bool     `json:"record"`
-	HoldSeconds  float64  `json:"holdSeconds"`
-	Calls        int      `json:"calls"`        // at once, held within the limits; 0 = not even the first step
-	CallsPerCore float64  `json:"callsPerCore"` // by the number of the server's cores
-	Steps        []Step   `json:"steps"`
-	Wall         *Wall    `json:"wall,omitempty"`
-	Compare      *Compare `json:"compare,omitempty"`
-	Soak         *Soak    `json:"soak,omitempty"`
-	SetUps       []SetUp  `json:"setUps,omitempty"`
-	Remarks      []string `json:"remarks,omitempty"`
+	Machine      Machine    `json:"machine"`
+	Record       bool       `json:"record"`
+	HoldSeconds  float64    `json:"holdSeconds"`
+	Calls        int        `json:"calls"`        // at once, held within the limits; 0 = not even the first step
+	CallsPerCore float64    `json:"callsPerCore"` // by the number of the server's cores
+	Steps        []Step     `json:"steps"`
+	Wall         *Wall      `json:"wall,omitempty"`
+	Compare      *Compare   `json:"compare,omitempty"`
+	Soak         *Soak      `json:"soak,omitempty"`
+	Rendering    *Rendering `json:"rendering,omitempty"`
+	SetUps       []SetUp    `json:"setUps,omitempty"`
+	Remarks      []string   `json:"remarks,omitempty"`
 }
 
 // Machine is where it was measured.
@@ -145,6 +152,10 @@ func Run(ctx context.Context, o Options) (r *Result, err error) {
 	r = &Result{Machine: machine(&o), Record: !o.NoRecord, HoldSeconds: o.Hold.Seconds()}
 	if o.Soak > 0 {
 		r.Soak, err = soak(ctx, o)
+		return r, err
+	}
+	if o.RenderLoad > 0 {
+		r.Rendering, err = rendering(ctx, o, o.RenderLoad)
 		return r, err
 	}
 	c := climb{o: &o, try: step}

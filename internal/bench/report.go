@@ -3,6 +3,8 @@ package bench
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -22,6 +24,11 @@ func (r *Result) Table(w io.Writer) error {
 	if k := r.Soak; k != nil {
 		p.step(k.Step, " soak")
 	}
+	if d := r.Rendering; d != nil {
+		for _, s := range append(slices.Clone(d.Without), d.With...) {
+			p.step(s, fmt.Sprintf(" %d rendered", s.Renders))
+		}
+	}
 	if len(r.SetUps) > 0 {
 		p.say("\ncalls/s\tup\tof\tset-up p50 ms\tp99 ms\tloss %%\tcpu %%\tcpu ms/call\tfiles\t\n")
 	}
@@ -39,9 +46,13 @@ func (r *Result) Table(w io.Writer) error {
 	if k := r.Soak; k != nil {
 		p.say("\n%d %s calls at once that come and go, %d in all, for %g s: memory grew by %.1f %%, goroutines by %.1f %%, descriptors by %.1f %% after the first quarter\n",
 			k.Calls, what, k.Step.Calls, k.Seconds, 100*k.RSSGrowth, 100*k.GoroutineGrowth, 100*k.DescriptorGrowth)
-		for _, why := range k.Step.Reasons {
+		for _, why := range k.reasons() {
 			p.say("not within the limits: %s\n", why)
 		}
+		return p.err
+	}
+	if d := r.Rendering; d != nil {
+		p.say("\nat %d %s calls, recordings that are rendered all the time cost %.2f ms one way at the median and %.2f ms at the 99th percentile\n", d.Calls, what, d.P50Delta, d.P99Delta)
 		return p.err
 	}
 	p.say("\n%d %s calls at once on %d core(s) for %g s: %g a core (%s, %s, %s)\n", r.Calls, what, len(r.Machine.ServerCores), r.HoldSeconds,
@@ -61,6 +72,20 @@ func (r *Result) Table(w io.Writer) error {
 		p.say("%s\n", remark)
 	}
 	return p.err
+}
+
+// Unmet says why what was measured is not good enough; nil = it is. That steps met a
+// limit is an answer, unless it was the first.
+func (r *Result) Unmet() error {
+	if k := r.Soak; k != nil {
+		if why := k.reasons(); len(why) > 0 {
+			return fmt.Errorf("not flat, or not within the limits: %s", strings.Join(why, "; "))
+		}
+	}
+	if r.Calls == 0 && len(r.Steps) > 0 {
+		return fmt.Errorf("the first step of %d calls was not held", r.Steps[0].Calls)
+	}
+	return nil
 }
 
 // printer keeps the first error.

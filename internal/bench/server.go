@@ -32,6 +32,8 @@ type process struct {
 	cmd    *exec.Cmd
 	log    *os.File
 	exited chan error // sent to once, by the goroutine that waits for the process
+
+	rendered client.RecordingID // that is rendered all the time; empty = none. It is of no call of the load
 }
 
 // start starts the program as a server with an empty data directory.
@@ -100,12 +102,15 @@ func (p *process) stop() error {
 	return errors.Join(err, p.log.Close(), os.RemoveAll(p.data))
 }
 
-// inline makes the channel through which every call is bridged to the load's
-// callees, and recorded.
-func (p *process) inline(ctx context.Context, trunk string, record bool) error {
+// anyNumber is the number of a channel that takes every call.
+const anyNumber = "*"
+
+// inline makes the channel through which every call to a number is bridged to the
+// load's callees, and recorded.
+func (p *process) inline(ctx context.Context, number, trunk string, record bool) error {
 	flow := []client.Step{client.Do(client.BridgeCall{To: "{to}", Record: record, RecordStereo: record})}
 	_, err := p.api.CreateChannel(ctx, client.CreateChannel{
-		Name: "bench", Number: "*", Trunk: client.Trunk{URI: new("sip:" + trunk)}, Inbound: client.Inbound{CallFlow: &flow},
+		Name: "bench " + number, Number: number, Trunk: client.Trunk{URI: new("sip:" + trunk)}, Inbound: client.Inbound{CallFlow: &flow},
 	})
 	return err
 }

@@ -45,7 +45,7 @@ func setUp(ctx context.Context, o *Options, rate float64) (s SetUp, err error) {
 	if err != nil {
 		return s, err
 	}
-	if err := p.inline(ctx, load.Callees().String(), !o.NoRecord); err != nil {
+	if err := p.inline(ctx, anyNumber, load.Callees().String(), !o.NoRecord); err != nil {
 		return s, errors.Join(err, load.Close())
 	}
 	pid, begun := p.cmd.Process.Pid, time.Now()

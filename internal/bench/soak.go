@@ -63,7 +63,7 @@ func soak(ctx context.Context, o Options) (k *Soak, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.inline(ctx, load.Callees().String(), !o.NoRecord); err != nil {
+	if err := p.inline(ctx, anyNumber, load.Callees().String(), !o.NoRecord); err != nil {
 		return nil, errors.Join(err, load.Close())
 	}
 	watching, stop := context.WithCancel(ctx)
@@ -120,6 +120,22 @@ func (k *Soak) judge() {
 	k.GoroutineGrowth = growth(warm, func(s Sample) float64 { return float64(s.Goroutines) })
 	k.DescriptorGrowth = growth(warm, func(s Sample) float64 { return float64(s.Descriptors) })
 	k.Flat = len(warm) > 2 && max(k.RSSGrowth, k.GoroutineGrowth, k.DescriptorGrowth) <= soakGrowth
+}
+
+// reasons are why it was not as it should be.
+func (k *Soak) reasons() (out []string) {
+	for _, g := range []struct {
+		what string
+		by   float64
+	}{{"memory", k.RSSGrowth}, {"goroutines", k.GoroutineGrowth}, {"descriptors", k.DescriptorGrowth}} {
+		if g.by > soakGrowth {
+			out = append(out, fmt.Sprintf("%s grew by %.1f %%", g.what, 100*g.by))
+		}
+	}
+	if !k.Flat && len(out) == 0 {
+		out = append(out, fmt.Sprintf("%d looks at the server are too few to tell", len(k.Samples)))
+	}
+	return append(out, k.Step.Reasons...)
 }
 
 // growth is by how much the line of least squares rises over the samples, as a

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,6 +59,7 @@ type Step struct {
 	ReceiptLost    int64  `json:"receiptLost"` // packets that the receipts of the sample say never came, or were not kept
 	AuditMisplaced uint64 `json:"auditMisplaced"`
 
+	Renders int      `json:"renders,omitempty"` // files that were rendered beside the calls while they talked
 	Reasons []string `json:"reasons,omitempty"` // why it was not held
 }
 
@@ -70,14 +72,31 @@ func step(ctx context.Context, o *Options, calls int, hold time.Duration) (s Ste
 	defer func() { err = errors.Join(err, p.stop()) }()
 	s = Step{Calls: calls, HoldSeconds: hold.Seconds()}
 	m := &meter{pid: p.cmd.Process.Pid, cores: o.ServerCores, loadCores: o.LoadCores, http: p.HTTP}
+	beside := renderer{p: p}
+	defer func() {
+		made, failed := beside.end()
+		s.Renders, err = made, errors.Join(err, failed)
+	}()
+	if o.rendering {
+		if err := p.material(ctx); err != nil {
+			return s, errors.Join(err, p.said())
+		}
+	}
 	load, err := callgen.NewLoad(callgen.LoadOptions{
-		Calls: calls, Talk: hold, PerSecond: o.PerSecond, Talking: m.talking,
+		Calls: calls, Talk: hold, PerSecond: o.PerSecond, Talking: func(on bool) {
+			m.talking(on)
+			if on && o.rendering {
+				beside.begin(ctx)
+			} else if o.rendering {
+				beside.stop()
+			}
+		},
 		Dial: func(i int) string { return "sip:" + callgen.LoadNumber(i) + "@" + p.SIP },
 	})
 	if err != nil {
 		return s, err
 	}
-	if err := p.inline(ctx, load.Callees().String(), !o.NoRecord); err != nil {
+	if err := p.inline(ctx, anyNumber, load.Callees().String(), !o.NoRecord); err != nil {
 		return s, errors.Join(err, load.Close())
 	}
 	if m.idle, err = usageOf(m.pid); err != nil {
@@ -165,6 +184,7 @@ func (p *process) finished(ctx context.Context, s *Step) (all []client.Recording
 		if all, err = client.Collect(p.api.AllRecordings(ctx, client.ListRecordingsParams{Limit: 99}), 0); err != nil {
 			return nil, err
 		}
+		all = slices.DeleteFunc(all, func(r client.Recording) bool { return r.ID == p.rendered })
 		s.Available = 0
 		waiting := 0.0
 		for _, r := range all {

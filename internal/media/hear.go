@@ -75,14 +75,18 @@ func (l *Leg) HearKeys(on bool) error {
 		if l.over {
 			return ErrClosed
 		}
-		l.inBand = on
-		l.arrangeAudience(w.now())
+		l.hearKeys(on, w.now())
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("hear keys on leg %s: %w", l.name, err)
 	}
 	return nil
+}
+
+func (l *Leg) hearKeys(on bool, at time.Duration) {
+	l.inBand = on
+	l.arrangeAudience(at)
 }
 
 // audience decodes what a leg's party says for who listens.
@@ -103,14 +107,21 @@ func (l *Leg) wantsKeys() bool {
 // for a moment do not tear a tone or a word in two.
 const leisure = 100 * time.Millisecond
 
-// arrangeAudience starts or stops decoding.
+// arrangeAudience starts or stops decoding. For keys it starts with the first packet:
+// most calls are bridged, or over, before one comes.
 func (l *Leg) arrangeAudience(at time.Duration) {
-	t := &l.timers[hearTimer]
 	if l.over || !l.configured || len(l.listeners)+len(l.followers) == 0 && !l.wantsKeys() {
 		l.audible = nil
-		l.w.wheel.cancel(t)
+		l.w.wheel.cancel(&l.timers[hearTimer])
 		return
 	}
+	if l.audible != nil || len(l.listeners)+len(l.followers) > 0 {
+		l.openAudience(at)
+	}
+}
+
+func (l *Leg) openAudience(at time.Duration) {
+	t := &l.timers[hearTimer]
 	if l.audible == nil {
 		a := &audience{hearing: hearing{buffer: jitter.New(jitter.Options{Min: leisure, Lead: listenFrame}), rate: ListenRate, usual: listenFrame}}
 		a.epoch, a.due = l.in.Epoch(), at+listenFrame

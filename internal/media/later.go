@@ -17,7 +17,8 @@ func (l *Leg) later(run func(*worker)) {
 	l.worker.Load().post(command{leg: l, run: func(w *worker) error { run(w); return nil }})
 }
 
-// ConfigureLater is Configure that does not wait. A leg that has ended is left as it is.
+// ConfigureLater is Configure that does not wait, for a leg that plays nothing: what is
+// played is not brought to another rate. A leg that has ended is left as it is.
 func (l *Leg) ConfigureLater(n sdp.Negotiated) error {
 	if err := l.check(&n); err != nil {
 		return fmt.Errorf("configure leg %s: %w", l.name, err)
@@ -34,6 +35,15 @@ func (l *Leg) settle(at time.Duration) {
 	if n := l.coming.Swap(nil); n != nil && !l.over {
 		l.configure(n, at)
 	}
+}
+
+// HearKeysLater is HearKeys that does not wait. A leg that has ended is left as it is.
+func (l *Leg) HearKeysLater(on bool) {
+	l.later(func(w *worker) {
+		if !l.over {
+			l.hearKeys(on, w.now())
+		}
+	})
 }
 
 // SetTapsLater is SetTaps that does not wait: the taps before may get a few packets

@@ -194,6 +194,9 @@ func (l *Leg) take(p *rtp.Received) {
 	if !l.receives || p.Verdict == rtp.Duplicate {
 		return
 	}
+	if l.audible == nil && l.wantsKeys() {
+		l.openAudience(p.Arrival)
+	}
 	if l.audible != nil {
 		l.audible.take(l, p) // before it is passed on, which may convert it in its place
 	}

@@ -140,6 +140,8 @@ func (s *session) connect(b *bridge) error {
 		}
 	}
 	s.next(b.near) // what waited in its line cannot be heard now, and says so
+	// The far leg may be on its way through its flow: it is asked when it is there.
+	s.inbox.put(func() { s.next(b.far) })
 	return nil
 }
 

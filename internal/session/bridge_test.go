@@ -126,6 +126,10 @@ func TestFarAnswersWhileNearGivesUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	far := r.called()
+	testkit.Eventually(t, patience, func() (stored bool) { // what becomes of writes is no event of the parties
+		r.within(c.ID, func(s *session, _ *leg) { stored = s.writing == 0 })
+		return stored
+	})
 	hold, held := make(chan struct{}), make(chan struct{}) // closed, both
 	box := r.find(c.ID).session.inbox
 	box.put(func() { close(held); <-hold })

@@ -105,7 +105,7 @@ func (m *Manager) Record(ctx context.Context, id voice.CallID, r *voice.RecordCa
 			reply(recorded{}, err)
 			return
 		}
-		t.whenSafe(func(err error) {
+		s.whenSafe(t, func(err error) {
 			if err != nil {
 				reply(recorded{}, err)
 				return

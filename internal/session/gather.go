@@ -161,8 +161,12 @@ func (g *gather) heard(ctx context.Context, said *audio.Clip) {
 	})
 	s.m.o.Ears.Understand(ctx, said, localeOr(g.spec.SpeechLocale), func(words string, err error) {
 		s.inbox.put(func() {
+			if g.ear != e {
+				return // a key was pressed since, or the command has ended
+			}
+			s.clock.drop(g.limit)
+			g.limit = nil
 			switch {
-			case g.ear != e: // a key was pressed since, or the command has ended
 			case err != nil:
 				g.turn.fail(err)
 			case words == "":

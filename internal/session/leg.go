@@ -128,9 +128,7 @@ func (s *session) openMedia(l *leg, near *leg) error {
 	}
 	l.media = m
 	// For who has no telephone-events; it takes nothing where they are agreed on.
-	if err := m.HearKeys(true); err != nil {
-		return err
-	}
+	m.HearKeysLater(true)
 	l.offer = sdp.New(sdp.Options{Addr: m.Addr(), Codecs: s.codecsOf(), Accepts: noises()})
 	return nil
 }
@@ -194,7 +192,11 @@ func (s *session) configure(l *leg, n sdp.Negotiated) error {
 			track.SetCodecs(s.now(), said(l.stream, n)) // before the first packet of it
 		}
 	}
-	if err := l.media.ConfigureLater(n); err != nil {
+	change := l.media.ConfigureLater
+	if l.open {
+		change = l.media.Configure // what plays goes on in the new format
+	}
+	if err := change(n); err != nil {
 		return err
 	}
 	held := l.stream.Held
@@ -272,9 +274,9 @@ func (s *session) finish(l *leg, e sip.Ended) {
 		c.Reason = e.Reason
 	}
 	s.leaveWho(l)
+	var heard media.Stats // as soon as its media is closed
 	if l.media != nil {
-		heard := l.media.Stats()
-		c.Quality.MOS = voice.Opinion(heard.Received, heard.Lost, heard.Jitter)
+		l.media.StatsLater(&heard)
 	}
 	status := l.endStatus(e)
 
@@ -285,6 +287,7 @@ func (s *session) finish(l *leg, e sip.Ended) {
 	}
 	if l.media != nil {
 		s.quietly("close media", l, l.media.Close())
+		c.Quality.MOS = voice.Opinion(heard.Received, heard.Lost, heard.Jitter)
 	}
 	s.move(l, status)
 }

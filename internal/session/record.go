@@ -177,7 +177,7 @@ func (s *session) recordFor(l *leg, spec takeSpec) {
 
 // whenSafe calls f once the recording will survive a crash, or with the reason
 // why it will not come to be.
-func (t *take) whenSafe(f func(error)) {
+func (s *session) whenSafe(t *take, f func(error)) {
 	switch {
 	case t.failure != nil:
 		f(t.failure)
@@ -185,6 +185,7 @@ func (t *take) whenSafe(f func(error)) {
 		f(nil)
 	default:
 		t.waiters = append(t.waiters, f)
+		s.m.o.DB.Hurry() // if it is on its way to the disk already
 	}
 }
 
@@ -446,6 +447,9 @@ func (s *session) onCapture(t *take, e recorder.Event) {
 			t.safe = true
 			t.tell(nil)
 		})
+		if len(t.waiters) > 0 {
+			s.m.o.DB.Hurry()
+		}
 	case recorder.Overflow:
 		s.log.Error("recording lost packets: the disk is too slow", "recording", t.rec.ID, "lost", e.Lost)
 	case recorder.Failed:

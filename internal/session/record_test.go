@@ -54,7 +54,7 @@ func TestJournalCannotBeMade(t *testing.T) {
 			}
 			if origin == voice.OriginCommandRecordCall {
 				asked = take.rec.ID
-				take.whenSafe(func(err error) { answers <- err })
+				s.whenSafe(take, func(err error) { answers <- err })
 			} else {
 				shown = take.rec.ID
 			}
@@ -105,7 +105,7 @@ func TestMaxLengthWithSkippedPauses(t *testing.T) {
 	}
 	began := time.Now()
 	paused := time.Duration(0)
-	for range 40 {
+	for range 12 {
 		at := time.Now()
 		for _, to := range []voice.RecordingStatus{voice.RecordingPaused, voice.RecordingOngoing} {
 			behavior := voice.PauseSkip

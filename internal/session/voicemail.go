@@ -34,7 +34,7 @@ func (m *Manager) Voicemail(ctx context.Context, id voice.CallID, r *voice.Recor
 			reply(recorded{}, err)
 			return
 		}
-		t.whenSafe(func(err error) {
+		s.whenSafe(t, func(err error) {
 			if err == nil {
 				err = s.fits(l, r) // it may have changed meanwhile
 			}
@@ -88,7 +88,7 @@ func (m *message) begin(context.Context) {
 			return
 		}
 		m.take = t
-		t.whenSafe(func(err error) { // who reads of it finds it
+		s.whenSafe(t, func(err error) { // who reads of it finds it
 			if err == nil {
 				s.amend(l, m.turn.id, func(c *voice.CommandResult) { c.Recording = t.rec.ID })
 			}

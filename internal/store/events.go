@@ -217,7 +217,6 @@ func (t *Tx) EventsRead(reader string) (int64, error) {
 
 // MarkEventsRead notes how far a reader has come.
 func (t *Tx) MarkEventsRead(reader string, seq int64) error {
-	_, err := t.db.NewInsert().Model(&eventReaderRow{Name: reader, Seq: seq}).
-		On("CONFLICT (name) DO UPDATE").Set("seq = EXCLUDED.seq").Exec(t.ctx)
+	_, err := t.exec(markEventsRead, reader, seq)
 	return fail("write place among events", err)
 }

@@ -83,6 +83,9 @@ func (r *eventRow) values() []any {
 	return []any{r.ID, r.Workspace, r.Type, r.Channel, r.Call, r.Status, r.NotifyURL, r.Subject, r.At}
 }
 
+// markEventsRead notes how far a reader has come.
+const markEventsRead = `INSERT INTO event_readers (name, seq) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = EXCLUDED.seq`
+
 // What events follow from, as it is stored.
 const (
 	stateOfCall          = `SELECT status, amd FROM calls WHERE id = ?`
@@ -101,7 +104,8 @@ const (
 func prepare(ctx context.Context, db *sql.DB) (statements, error) {
 	s := statements{}
 	for _, query := range []string{
-		savepoint, undo, release, putCall, putRecording, insertEvent, stateOfCall, stateOfRecording, notifyURLOf, insertJob, finishJob, freeJob,
+		savepoint, undo, release, putCall, putRecording, insertEvent, markEventsRead,
+		stateOfCall, stateOfRecording, notifyURLOf, insertJob, finishJob, freeJob,
 	} {
 		st, err := db.PrepareContext(ctx, query) //nolint:sqlclosecheck // statements.close does, with the database
 		if err != nil {

@@ -212,6 +212,9 @@ func (db *DB) Show(r *Row, fn func(*Tx) error, done func(error)) {
 	}
 }
 
+// Hurry says that somebody waits for what was handed over by Replace or Show.
+func (db *DB) Hurry() { db.writer.hurry() }
+
 // Stats counts what the writer did since Open.
 type Stats struct {
 	Backlog      int    // functions that wait for the writer

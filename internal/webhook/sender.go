@@ -133,7 +133,7 @@ func (s *Sender) Run(ctx context.Context) error {
 
 // pace is how long events gather before they are looked at: each look costs a read,
 // and a write where somebody is to be told.
-const pace = 20 * time.Millisecond
+const pace = 50 * time.Millisecond
 
 // rest waits until there is something to do. It reports whether that is new events.
 func (s *Sender) rest(ctx context.Context, told <-chan struct{}, ended <-chan voice.DeliveryID, again *time.Timer) bool {
