@@ -23,7 +23,7 @@ type Rendering struct {
 
 const (
 	materialNumber = "8000"
-	materialTalk   = 20 * time.Second // how long the recording is that is rendered
+	materialTalk   = 10 * time.Second // how long the recording is that is rendered
 	// renderersAsking is how many ask for a file and wait for it, so that there is
 	// always one to be made.
 	renderersAsking = 8
