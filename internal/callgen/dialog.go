@@ -15,7 +15,6 @@ func (p *Party) invited(d *sip.Dialog) {
 	busy := p.dialog != nil
 	if !busy {
 		p.dialog = d
-		close(p.rung)
 	}
 	p.mu.Unlock()
 	if busy {
@@ -23,6 +22,7 @@ func (p *Party) invited(d *sip.Dialog) {
 		p.note(d.Reject(486, ""))
 		return
 	}
+	defer close(p.rung) // when the caller has been told that it rings
 	d.Bind(p.notify)
 	if p.o.Refuse != 0 {
 		p.note(d.Reject(p.o.Refuse, ""))

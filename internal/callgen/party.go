@@ -56,7 +56,7 @@ type Party struct {
 	closing   sync.Once
 	closeErr  error
 
-	rung chan struct{} // closed when somebody calls
+	rung chan struct{} // closed when somebody calls, and was told that it rings
 	up   chan struct{} // closed when the call is answered and media agreed
 	done chan struct{} // closed when the call has ended, or failed
 	at   atomic.Int64  // when the next frame is due, on the endpoint's clock
@@ -241,7 +241,7 @@ func (p *Party) Ended(ctx context.Context) (sip.Ended, error) {
 	}
 }
 
-// Called is closed when somebody calls the party.
+// Called is closed when somebody calls the party and knows that it rings.
 func (p *Party) Called() <-chan struct{} { return p.rung }
 
 // Done is closed when the call has ended.
