@@ -33,7 +33,7 @@ type process struct {
 	log    *os.File
 	exited chan error // sent to once, by the goroutine that waits for the process
 
-	rendered client.RecordingID // that is rendered all the time; empty = none. It is of no call of the load
+	rendered []client.RecordingID // that are rendered all the time, and are of no call of the load
 }
 
 // start starts the program as a server with an empty data directory.

@@ -78,7 +78,7 @@ func step(ctx context.Context, o *Options, calls int, hold time.Duration) (s Ste
 		s.Renders, err = made, errors.Join(err, failed)
 	}()
 	if o.rendering {
-		if err := p.material(ctx); err != nil {
+		if err := p.material(ctx, hold); err != nil {
 			return s, errors.Join(err, p.said())
 		}
 	}
@@ -184,7 +184,7 @@ func (p *process) finished(ctx context.Context, s *Step) (all []client.Recording
 		if all, err = client.Collect(p.api.AllRecordings(ctx, client.ListRecordingsParams{Limit: 99}), 0); err != nil {
 			return nil, err
 		}
-		all = slices.DeleteFunc(all, func(r client.Recording) bool { return r.ID == p.rendered })
+		all = slices.DeleteFunc(all, func(r client.Recording) bool { return slices.Contains(p.rendered, r.ID) })
 		s.Available = 0
 		waiting := 0.0
 		for _, r := range all {
