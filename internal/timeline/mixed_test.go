@@ -177,3 +177,38 @@ func TestCongestionAtTheEndIsNoStep(t *testing.T) {
 		t.Errorf("%d of %d placed, at worst %d samples off; %+v", len(off), len(packets), worst(off), m)
 	}
 }
+
+// A sender that was kept from sending catches up, and nothing moves. Its report
+// from while it was behind tells of a clock that stood still, and is not believed:
+// what it sends afterwards comes as early as before.
+func TestReportOfASenderThatIsBehindIsNotBelieved(t *testing.T) {
+	for _, last := range []bool{false, true} { // the report is the last one
+		for _, behind := range []time.Duration{60 * time.Millisecond, 190 * time.Millisecond, 400 * time.Millisecond} {
+			packets := (&wire{ssrc: 1, jitter: 2 * time.Millisecond, seed: 3}).speak(700)
+			s := NewSurvey()
+			const stopped = 487
+			until := packets[stopped].Arrival + behind
+			for i := range packets {
+				p := &packets[i]
+				if i >= stopped {
+					p.Arrival = max(p.Arrival, until+time.Duration(i-stopped)*100*time.Microsecond)
+				}
+				s.Add(p.Packet)
+				if i%250 == 0 || i == stopped+1 {
+					if last && i > stopped+1 {
+						continue
+					}
+					s.Report(Report{Arrival: p.Arrival, SSRC: 1, NTP: ntp(p.Arrival), Time: p.Time})
+				}
+			}
+			m := s.Finish()
+			placer := m.Placer(rate)
+			for i := range packets {
+				at := placer.Place(packets[i].Packet)
+				if off := at.Start - toSamples(packets[i].truth); at.Verdict > Late || abs(off) > 5*rate/1000 {
+					t.Fatalf("%s behind, last report %t: packet %d became %d, %d samples off; %+v", behind, last, i, at.Verdict, off, m)
+				}
+			}
+		}
+	}
+}

@@ -121,7 +121,10 @@ func (f *fitter) stalls() []stall {
 	return out
 }
 
-// stoodAt returns the first packet after a stall between two reports.
+// stoodAt returns the first packet after a stall between two reports. When what
+// came was no later after it than before, there was none: a report that is made
+// while the sender is behind tells the time of a packet that should have gone
+// before.
 func (f *fitter) stoodAt(pts []point, a, b *noted, by int64) (mark, bool) {
 	from, to := 0, len(pts)
 	for from < len(pts)-1 && pts[from+1].first.n <= a.n {
@@ -133,7 +136,8 @@ func (f *fitter) stoodAt(pts []point, a, b *noted, by int64) (mark, bool) {
 	if to < len(pts) {
 		to++ // where most packets after the stall are too late for the run, none may be before the report
 	}
-	return f.change(pts, from, to, by)
+	at, better, ok := f.change(pts, from, to, by)
+	return at, ok && better
 }
 
 // vetoed says whether reports before and after a point tell that the sender's

@@ -149,7 +149,7 @@ func (f *fitter) bend(pts []point, above []int64) (int, mark) {
 // stepAt returns the first packet after the step before point i.
 func (f *fitter) stepAt(pts []point, i int, by int64) mark {
 	from, to := max(0, i-2), min(len(pts), i+2)
-	at, ok := f.change(pts, from, to, by)
+	at, _, ok := f.change(pts, from, to, by)
 	if !ok {
 		return pts[i].first
 	}
@@ -159,19 +159,21 @@ func (f *fitter) stepAt(pts []point, i int, by int64) mark {
 // change finds where among the packets of some points the envelope rises, or
 // falls, by so much: the first packet after it. No packet is below its envelope,
 // and of the places that allow for that, the one with the least jitter is it.
-func (f *fitter) change(pts []point, from, to int, by int64) (mark, bool) {
+// Better means that there is less jitter than without any change.
+func (f *fitter) change(pts []point, from, to int, by int64) (at mark, better, ok bool) {
 	var packets []heard
 	for k := from; k < to; k++ {
 		packets = f.heard(packets, &pts[k])
 	}
 	slices.SortStableFunc(packets, func(a, b heard) int { return cmp.Compare(a.ext, b.ext) })
 	before, after := int64(math.MaxInt64), int64(math.MaxInt64)
-	all := int64(len(packets))
+	all, ahead := int64(len(packets)), int64(0)
 	for k := max(0, from-nearby); k < min(len(pts), to+nearby); k++ {
 		switch {
 		case k < from:
 			before = min(before, pts[k].delay)
 			all += pts[k].packets
+			ahead += pts[k].packets
 		case k >= to:
 			after = min(after, pts[k].delay-by)
 			all += pts[k].packets
@@ -183,25 +185,36 @@ func (f *fitter) change(pts []point, from, to int, by int64) (mark, bool) {
 	for k := len(packets) - 1; k >= 0; k-- {
 		behind[k] = min(behind[k+1], packets[k].delay-by)
 	}
+	const unit = int64(time.Microsecond)
+	// Without a change: one envelope, and nothing behind it that is put back.
+	plain := before
+	for _, p := range packets {
+		plain = min(plain, p.delay)
+	}
+	if after < math.MaxInt64 {
+		plain = min(plain, after+by)
+	}
+	none := all*(plain/unit) - (all-ahead)*(by/unit)
 	best, most := -1, int64(math.MinInt64)
 	for k := 0; k <= len(packets); k++ {
 		if k > 0 {
 			before = min(before, packets[k-1].delay)
 		}
-		envelope := min(before, behind[k]) / int64(time.Microsecond)
-		if sum := all*envelope - int64(k)*(by/int64(time.Microsecond)); sum > most {
+		envelope := min(before, behind[k]) / unit
+		if sum := all*envelope - int64(k)*(by/unit); sum > most {
 			best, most = k, sum
 		}
 	}
 	if best < 0 || best >= len(packets) {
-		return mark{}, false
+		return mark{}, false, false
 	}
+	better = most > none
 	if best == 0 {
-		return packets[0].mark, true
+		return packets[0].mark, better, true
 	}
 	// Right behind the last one before: what came next may not be in the run.
 	last := packets[best-1]
-	return mark{last.n + 1, last.ext + last.ticks}, true
+	return mark{last.n + 1, last.ext + last.ticks}, better, true
 }
 
 // heard is a packet of which only its delay matters.
