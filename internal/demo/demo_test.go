@@ -77,7 +77,7 @@ func TestJudgeFindsEveryFault(t *testing.T) {
 		"correlation NaN":         func(r *Result) { r.Sides[1].Correlation = math.NaN() },
 		"-40.0 dB":                func(r *Result) { r.Sides[1].CrossTalk = -40 },
 		"silent":                  func(r *Result) { r.Sides[0].Level.RMS = math.Inf(-1) },
-		"2ms apart":               func(r *Result) { r.Offset = -2 * time.Millisecond },
+		"6ms apart":               func(r *Result) { r.Offset = -6 * time.Millisecond },
 		"970ms long":              func(r *Result) { r.Length = 970 * time.Millisecond },
 		"6s after the hangup":     func(r *Result) { r.AvailableAfter = 6 * time.Second },
 		"not the one of the rece": func(r *Result) { r.Hash = "x" },
