@@ -191,7 +191,7 @@ func (l *Leg) listen(at time.Duration) {
 	if at-a.due > catchUp*listenFrame {
 		a.due = at // time went on without us
 	}
-	const n = ListenRate * int(listenFrame) / int(time.Second)
+	const n = int(ListenRate * listenFrame / time.Second)
 	for a.due <= at {
 		for len(a.ready) < n {
 			a.pull(a.due + time.Duration(len(a.ready))*time.Second/ListenRate)
