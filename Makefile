@@ -40,7 +40,7 @@ test: deps ## every test but whole calls, with the race detector
 # The race detector is too slow for every pair of codecs at once: they run again
 # without it.
 scenario: deps ## whole calls against a real server, with sipp and baresip
-	$(GO) test -race -shuffle=on -timeout 15m -p 1 $(CALLS)
+	$(GO) test -race -shuffle=on -timeout 25m -p 1 $(CALLS)
 	$(GO) test -run '^TestCodecs$$' -timeout 10m $(CALLS)
 
 fuzz: ## every fuzz target for FUZZTIME
