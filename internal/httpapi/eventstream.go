@@ -110,7 +110,7 @@ func (s *eventStream) run(out *stream) error {
 		if err := s.send(out); err != nil {
 			return err
 		}
-		if all := len(s.found) < s.filter.Limit; all { // there is no more for now
+		if len(s.found) < s.filter.Limit { // nothing more waits
 			select {
 			case <-s.ctx.Done():
 				return errStreamOver
