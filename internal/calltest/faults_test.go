@@ -224,7 +224,8 @@ func diskFaults() []diskFault {
 			h.Disk.FailSyncs(syscall.EIO)
 		}},
 		{name: "stalled, memory runs out", env: []string{"TAPEDECK_RECORDING_BUFFER=1MiB"}, more: 7, judge: func(t *testing.T, r Recording, a account) {
-			if n, tail := a.lost(); a.Complete || r.EndCause != "call-ended" || n == 0 || tail > 0 || a.DurationMs < faultTalk.Milliseconds() {
+			// Those that were asked for one after the other, while all talked, are shorter.
+			if n, tail := a.lost(); a.Complete || r.EndCause != "call-ended" || n == 0 || tail > 0 || a.DurationMs < (faultTalk/2).Milliseconds() {
 				t.Errorf("recording %s ended by %s after %d ms, complete %v, %d packets and %v lost", r.ID, r.EndCause, a.DurationMs, a.Complete, n, tail)
 			}
 		}, run: func(t *testing.T, h *House, calls []Call, _ <-chan struct{}) {

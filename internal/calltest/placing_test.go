@@ -91,7 +91,8 @@ func lastTone(t *testing.T, p *callgen.Party) (last int) {
 func whileItRings(t *testing.T, s *studio) {
 	p := s.Party(t, callgen.PartyOptions{User: "6053", Early: true, Ring: time.Minute})
 	words := sounds()["down"]
-	p.Play(callgen.PCM(words))
+	// It says them when the server has heard that it rings, and the recording runs.
+	p.Play(callgen.PCM(slices.Concat(make([]int16, 4000), words)))
 	c := s.Place(t, p.URI(), `,"record":true,"recordStart":"record-from-ringing","stereo":true,
 		"flowStart":"from-ringing","callFlow":`+steps(step("pause", `{"length":2}`), step("hangup", "")))
 	await(t, p.Done())
