@@ -48,7 +48,7 @@ func (l *Load) comeAndGo(ctx context.Context, r *LoadReport) error {
 	talking, stop := context.WithTimeout(ctx, full+l.o.Talk)
 	defer stop()
 	r.Calls = 0
-	var mu sync.Mutex
+	t := &tally{r: r}
 	var group sync.WaitGroup
 	for place := range l.o.Calls {
 		group.Go(func() {
@@ -58,21 +58,8 @@ func (l *Load) comeAndGo(ctx context.Context, r *LoadReport) error {
 			}
 			for number := place; talking.Err() == nil; number += l.o.Calls {
 				c := l.call(number)
-				took, err := l.connect(ctx, c)
-				mu.Lock()
-				r.Calls++
-				isUp := r.setUp(c, took, err)
-				mu.Unlock()
-				if isUp {
-					l.count(true, c)
-					_ = pause(talking, l.o.Lasting/2+rand.N(l.o.Lasting)) // its end is the end of the talk
-					l.count(false, c)
-					_ = pause(ctx, l.o.Tail) // likewise
-					mu.Lock()
-					r.broken(c)
-					mu.Unlock()
-				}
-				l.over(ctx, c)
+				t.note(func(r *LoadReport) { r.Calls++ })
+				l.live(ctx, talking, t, c, l.o.Lasting/2+rand.N(l.o.Lasting))
 			}
 		})
 	}
@@ -87,30 +74,45 @@ func (l *Load) comeAndGo(ctx context.Context, r *LoadReport) error {
 	return err
 }
 
+// tally is a report into which many calls write at once.
+type tally struct {
+	mu sync.Mutex // guards the report
+	r  *LoadReport
+}
+
+func (t *tally) note(write func(*LoadReport)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	write(t.r)
+}
+
+// live is one call that does not wait for the others: it is made, its frames are
+// counted for so long, or until the talk is over, and it is hung up.
+func (l *Load) live(ctx, talking context.Context, t *tally, c *loadCall, long time.Duration) {
+	took, err := l.connect(ctx, c)
+	isUp := false
+	t.note(func(r *LoadReport) { isUp = r.setUp(c, took, err) })
+	if isUp {
+		l.count(true, c)
+		_ = pause(talking, long) // its end is the end of the talk
+		l.count(false, c)
+		_ = pause(ctx, l.o.Tail) // likewise
+		t.note(func(r *LoadReport) { r.broken(c) })
+	}
+	l.over(ctx, c)
+}
+
 // atRate makes calls at a rate, whatever becomes of those before, and hangs up each
 // of them a while after it was up.
 func (l *Load) atRate(ctx context.Context, r *LoadReport) error {
+	t := &tally{r: r}
 	var group sync.WaitGroup
-	var mu sync.Mutex
 	tick := time.NewTicker(time.Duration(float64(time.Second) / l.o.PerSecond))
 	defer tick.Stop()
 	for i := 0; i < l.o.Calls && ctx.Err() == nil; i++ {
 		c := l.call(i)
 		group.Go(func() {
-			took, err := l.connect(ctx, c)
-			mu.Lock()
-			isUp := r.setUp(c, took, err)
-			mu.Unlock()
-			if isUp {
-				l.count(true, c)
-				_ = pause(ctx, l.o.Each) // its end is the end of the call
-				l.count(false, c)
-				_ = pause(ctx, l.o.Tail) // likewise
-				mu.Lock()
-				r.broken(c)
-				mu.Unlock()
-			}
-			l.over(ctx, c)
+			l.live(ctx, ctx, t, c, l.o.Each)
 		})
 		select {
 		case <-tick.C:
