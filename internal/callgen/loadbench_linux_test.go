@@ -1,6 +1,7 @@
 package callgen
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -59,11 +60,12 @@ func BenchmarkLoadMark(b *testing.B) {
 	l := newLoop(b, 128)
 	packet := newPacket()
 	from := packed(l.m.addr(0, callerLeg))
-	out, socket := &l.m.out[l.m.order[callerLeg]], l.m.in[calleeLeg].socket
+	out, at := &l.m.out[l.m.order[callerLeg]], l.m.order[calleeLeg]
+	to := place{at / legsPerSocket, at % legsPerSocket}
 	b.ReportAllocs()
 	for range b.N {
 		out.frame(&packet, 1, 0)
-		l.m.hear(socket, packet[:], from, time.Millisecond)
+		l.m.hear(to, packet[:], from, time.Millisecond)
 	}
 	if got := l.m.in[calleeLeg].received; got != uint64(b.N) {
 		b.Errorf("%d of %d frames were known again", got, b.N)
@@ -74,5 +76,31 @@ func TestLoadDoesNotAllocate(t *testing.T) {
 	l := newLoop(t, 64)
 	if n := testing.AllocsPerRun(100, l.batch); n != 0 {
 		t.Errorf("%g allocations a batch", n)
+	}
+}
+
+// TestLegsHaveAddressesOfTheirOwn, and a frame that comes to another leg's is not
+// taken for one that came to its own.
+func TestLegsHaveAddressesOfTheirOwn(t *testing.T) {
+	l := newLoop(t, 64)
+	seen := map[netip.AddrPort]bool{}
+	for call := range uint32(64) {
+		for leg := range uint8(2) {
+			at := l.m.addr(call, leg)
+			if seen[at] {
+				t.Fatalf("two legs are at %s", at)
+			}
+			seen[at] = true
+		}
+	}
+	neighbour := func(i int32) int32 { return i ^ 1 }
+	i := l.m.order[l.m.index(0, calleeLeg)]
+	packet := newPacket()
+	l.m.out[l.m.order[l.m.index(0, callerLeg)]].frame(&packet, 1, 0)
+	from := packed(l.m.addr(0, callerLeg))
+	to := place{neighbour(i) / legsPerSocket, neighbour(i) % legsPerSocket}
+	l.m.hear(to, packet[:], from, time.Millisecond)
+	if got := l.m.in[calleeLeg].received; got != 0 || l.m.strange != 1 {
+		t.Errorf("a frame at the wrong address: %d taken, %d of strangers, want 0 and 1", got, l.m.strange)
 	}
 }

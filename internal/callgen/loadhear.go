@@ -25,8 +25,22 @@ type inLeg struct {
 	heard chan time.Duration // sent to once, one deep: when the first frame of the other side came
 }
 
-// hear takes one datagram that came to a socket.
-func (m *loadMedia) hear(socket int32, b []byte, from uint64, at time.Duration) {
+// place is where a datagram came to: a socket, and which of its legs.
+type place struct {
+	socket, leg int32
+}
+
+// anyLeg stands for the leg where only the socket is known.
+const anyLeg = -2
+
+// at says whether the leg hears there.
+func (m *loadMedia) at(i int, p place) bool {
+	order := m.order[i]
+	return order/legsPerSocket == p.socket && (p.leg == anyLeg || order%legsPerSocket == p.leg)
+}
+
+// hear takes one datagram that came to a place.
+func (m *loadMedia) hear(to place, b []byte, from uint64, at time.Duration) {
 	var stamp Stamp
 	ok := false
 	if len(b) >= rtp.HeaderSize && b[1]&0x7f == 0 {
@@ -34,10 +48,13 @@ func (m *loadMedia) hear(socket int32, b []byte, from uint64, at time.Duration) 
 	}
 	var g *inLeg
 	if ok && stamp.Leg < 2 {
-		g = &m.in[m.index(stamp.Call, 1-stamp.Leg)]
+		i := m.index(stamp.Call, 1-stamp.Leg)
+		if g = &m.in[i]; g.peer != from || g.call != stamp.Call || !m.at(i, to) {
+			g = nil
+		}
 	}
-	if g == nil || g.peer != from || g.socket != socket || g.call != stamp.Call {
-		if g = m.who(socket, from, stamp); g == nil {
+	if g == nil {
+		if g = m.who(to, from, stamp); g == nil {
 			if m.counting > 0 && (!ok || stamp.Counter > 0) {
 				m.strange++
 			}
@@ -55,19 +72,22 @@ func (m *loadMedia) hear(socket int32, b []byte, from uint64, at time.Duration) 
 	}
 }
 
-// who is the leg that hears an address; of several, the one that the stamp is
-// for.
-func (m *loadMedia) who(socket int32, from uint64, stamp Stamp) *inLeg {
-	legs := m.sockets[socket].peers[from]
-	for _, i := range legs {
-		if g := &m.in[i]; g.call == stamp.Call && g.leg == 1-stamp.Leg {
+// who is the leg that hears an address at a place; of several, the one that the
+// stamp is for.
+func (m *loadMedia) who(to place, from uint64, stamp Stamp) (found *inLeg) {
+	for _, i := range m.sockets[to.socket].peers[from] {
+		g := &m.in[i]
+		if !m.at(int(i), to) {
+			continue
+		}
+		if g.call == stamp.Call && g.leg == 1-stamp.Leg {
 			return g
 		}
+		if found == nil {
+			found = g
+		}
 	}
-	if len(legs) == 0 {
-		return nil
-	}
-	return &m.in[legs[0]]
+	return found
 }
 
 // hears takes one frame from the other side.

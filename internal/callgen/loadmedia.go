@@ -83,7 +83,7 @@ func newLoadMedia(zero time.Time, calls int, frames int) (*loadMedia, error) {
 		s := &m.sockets[i]
 		s.peers = map[uint64][]int32{}
 		var err error
-		if s.loadConn, err = openLoadConn(netip.AddrFrom4([4]byte{127, 0, 0, 1})); err != nil {
+		if s.loadConn, err = openLoadConn(); err != nil {
 			m.sockets = m.sockets[:i]
 			return nil, errors.Join(err, m.close())
 		}
@@ -138,7 +138,9 @@ func (m *loadMedia) index(call uint32, leg uint8) int {
 
 // addr is where a leg hears. Everybody may ask.
 func (m *loadMedia) addr(call uint32, leg uint8) netip.AddrPort {
-	return m.sockets[m.order[m.index(call, leg)]/legsPerSocket].addr
+	at := int(m.order[m.index(call, leg)])
+	s := &m.sockets[at/legsPerSocket]
+	return netip.AddrPortFrom(s.host(at%legsPerSocket), s.addr.Port())
 }
 
 // begin makes ready for a call.

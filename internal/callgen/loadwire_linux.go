@@ -31,13 +31,14 @@ type loadConn struct {
 	addr      netip.AddrPort
 }
 
-func openLoadConn(ip netip.Addr) (c loadConn, err error) {
+func openLoadConn() (c loadConn, err error) {
+	everywhere := netip.IPv4Unspecified()
 	for range 100 {
-		if c.rtp, c.addr, err = bound(netip.AddrPortFrom(ip, 0)); err != nil {
+		if c.rtp, c.addr, err = bound(netip.AddrPortFrom(everywhere, 0)); err != nil {
 			return c, err
 		}
 		if c.addr.Port()%2 == 0 {
-			if c.rtcp, _, err = bound(netip.AddrPortFrom(ip, c.addr.Port()+1)); err == nil {
+			if c.rtcp, _, err = bound(netip.AddrPortFrom(everywhere, c.addr.Port()+1)); err == nil {
 				return c, c.prepare()
 			}
 		}
@@ -45,8 +46,18 @@ func openLoadConn(ip netip.Addr) (c loadConn, err error) {
 			return c, os.NewSyscallError("close", err)
 		}
 	}
-	return c, fmt.Errorf("callgen: no two neighbouring UDP ports are free on %s", ip)
+	return c, errors.New("callgen: no two neighbouring UDP ports are free")
 }
+
+// host is the address of a leg, which the others at its socket do not have: all of
+// 127.0.0.0/8 is this machine. So who looks only at where packets come from can
+// tell the legs apart, as he could those of a trunk.
+func (c *loadConn) host(n int) netip.Addr {
+	return netip.AddrFrom4([4]byte{127, 0, hostNet, byte(n + 1)})
+}
+
+// hostNet is the third byte of the addresses of legs.
+const hostNet = 1
 
 func bound(addr netip.AddrPort) (fd int, at netip.AddrPort, err error) {
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -72,6 +83,7 @@ func (c *loadConn) prepare() error {
 	}
 	err = errors.Join(err,
 		unix.SetsockoptInt(c.rtp, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
+		unix.SetsockoptInt(c.rtp, unix.IPPROTO_IP, unix.IP_PKTINFO, 1),
 		unix.SetsockoptInt(c.rtcp, unix.SOL_SOCKET, unix.SO_RCVBUF, 0))
 	if err != nil {
 		return errors.Join(os.NewSyscallError("setsockopt", err), c.close())
@@ -97,10 +109,29 @@ type mmsghdr struct {
 // sockaddr is struct sockaddr_in.
 type sockaddr [unix.SizeofSockaddrInet4]byte
 
-// arrived is the control message of SO_TIMESTAMPNS.
+// hosted is the control message of IP_PKTINFO: which address a packet leaves from,
+// or came to.
+type hosted struct {
+	header unix.Cmsghdr
+	info   unix.Inet4Pktinfo
+	_      [4]byte
+}
+
+// arrived are the control messages of a packet that came, in the order in which
+// Linux writes them: SO_TIMESTAMPNS, IP_PKTINFO.
 type arrived struct {
 	header unix.Cmsghdr
 	at     unix.Timespec
+	to     hosted
+}
+
+// leg is which one of those at a socket the packet came to; -1 = none.
+func (a *arrived) leg() int {
+	ip := a.to.info.Addr
+	if ip[0] != 127 || ip[1] != 0 || ip[2] != hostNet {
+		return -1
+	}
+	return int(ip[3]) - 1
 }
 
 // loadWire is the memory of system calls. All of it is made once, and small enough to
@@ -109,6 +140,7 @@ type loadWire struct {
 	out        [loadBatch]mmsghdr
 	outVectors [loadBatch]unix.Iovec
 	outNames   [loadBatch]sockaddr
+	outHosts   [loadBatch]hosted
 	packets    [loadBatch][packetSize]byte
 
 	in        [readBatch]mmsghdr
@@ -129,6 +161,12 @@ func newLoadWire() *loadWire {
 		h.Name, h.Namelen = &w.outNames[i][0], unix.SizeofSockaddrInet4
 		h.Iov = &w.outVectors[i]
 		h.SetIovlen(1)
+		from := &w.outHosts[i]
+		from.header.Level, from.header.Type = unix.IPPROTO_IP, unix.IP_PKTINFO
+		from.header.SetLen(unix.CmsgLen(unix.SizeofInet4Pktinfo))
+		from.info.Spec_dst = [4]byte{127, 0, hostNet}
+		h.Control = (*byte)(unsafe.Pointer(from))
+		h.SetControllen(int(unsafe.Sizeof(*from)))
 	}
 	for i := range w.in {
 		w.inVectors[i].Base = &w.buffers[i][0]
@@ -198,6 +236,7 @@ func (m *loadMedia) send(w *loadWire, n int) (legs int) {
 			g.frame(&w.packets[count], m.round, at)
 			binary.BigEndian.PutUint16(w.outNames[count][2:], uint16(g.remote>>32))
 			binary.BigEndian.PutUint32(w.outNames[count][4:], uint32(g.remote))
+			w.outHosts[count].info.Spec_dst[3] = byte(m.next%legsPerSocket + 1)
 			count++
 		}
 		m.step()
@@ -232,7 +271,7 @@ func (m *loadMedia) drain(w *loadWire, socket int32) {
 		for i := range w.in[:n] {
 			from := binary.BigEndian.Uint64(w.inNames[i][:8]) & (1<<48 - 1)
 			at := time.Duration(w.inTimes[i].at.Nano() - zero)
-			m.hear(socket, w.buffers[i][:min(w.in[i].n, readSize)], from, at)
+			m.hear(place{socket, int32(w.inTimes[i].leg())}, w.buffers[i][:min(w.in[i].n, readSize)], from, at)
 		}
 		w.reset(n)
 		if n < readBatch {

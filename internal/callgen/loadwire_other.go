@@ -18,8 +18,8 @@ type loadConn struct {
 	addr      netip.AddrPort
 }
 
-func openLoadConn(ip netip.Addr) (c loadConn, err error) {
-	if c.rtp, c.rtcp, err = pair(ip); err != nil {
+func openLoadConn() (c loadConn, err error) {
+	if c.rtp, c.rtcp, err = pair(netip.AddrFrom4([4]byte{127, 0, 0, 1})); err != nil {
 		return c, err
 	}
 	c.addr = addrOf(c.rtp)
@@ -28,6 +28,9 @@ func openLoadConn(ip netip.Addr) (c loadConn, err error) {
 	}
 	return c, nil
 }
+
+// host is the address of a leg: the same for all at a socket.
+func (c *loadConn) host(int) netip.Addr { return c.addr.Addr() }
 
 func (c *loadConn) close() error {
 	var errs []error
@@ -101,7 +104,7 @@ func (m *loadMedia) read(ctx context.Context, socket int32, owner *sync.Mutex) {
 			continue
 		}
 		owner.Lock()
-		m.hear(socket, buffer[:n], packed(from), at)
+		m.hear(place{socket, anyLeg}, buffer[:n], packed(from), at)
 		owner.Unlock()
 	}
 }

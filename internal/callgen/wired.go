@@ -30,8 +30,8 @@ func NewWired(calls int, talk time.Duration) (*Wired, error) {
 	return &Wired{media: media, calls: calls, talk: talk}, nil
 }
 
-// Addrs are where the legs of each call hear: caller, callee. Legs share
-// addresses.
+// Addrs are where the legs of each call hear: caller, callee. On Linux no two
+// legs have the same address; elsewhere they share some.
 func (w *Wired) Addrs() [][2]netip.AddrPort {
 	out := make([][2]netip.AddrPort, w.calls)
 	for call := range out {
