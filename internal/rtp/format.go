@@ -17,8 +17,14 @@ type Format struct {
 // (RFC 3264 §8.3.2).
 const formerFormats = 2 * time.Second
 
-// formats finds a Format by payload type.
+// formats finds a Format by payload type: the one that was found last without a look
+// at the others.
 type formats struct {
+	usual formatEntry // found last; a clock rate of 0: none
+	table *formatTable
+}
+
+type formatTable struct {
 	index [payloadTypes]uint8 // 1 + place in list, 0 = unknown
 	list  []formatEntry
 }
@@ -31,7 +37,7 @@ type formatEntry struct {
 // set replaces the formats. Payload types which the new set does not mention
 // are understood a little longer.
 func (f *formats) set(now []Format, at time.Duration) {
-	var next formats
+	var next formatTable
 	add := func(e formatEntry) {
 		if e.PT < payloadTypes && next.index[e.PT] == 0 {
 			next.list = append(next.list, e)
@@ -41,7 +47,7 @@ func (f *formats) set(now []Format, at time.Duration) {
 	for _, n := range now {
 		add(formatEntry{Format: n})
 	}
-	for _, old := range f.list {
+	for _, old := range f.all() {
 		if old.until == 0 {
 			old.until = at + formerFormats
 		}
@@ -49,18 +55,25 @@ func (f *formats) set(now []Format, at time.Duration) {
 			add(old)
 		}
 	}
-	*f = next
+	*f = formats{table: &next}
 }
 
-// find returns the format of a payload type at a time, or nil.
-func (f *formats) find(pt uint8, at time.Duration) *Format {
-	i := f.index[pt]
-	if i == 0 {
+// all lists what set was told and what is left of the time before.
+func (f *formats) all() []formatEntry {
+	if f.table == nil {
 		return nil
 	}
-	e := &f.list[i-1]
-	if e.until != 0 && at > e.until {
-		return nil
+	return f.table.list
+}
+
+// find returns the format of a payload type at a time; false when it has none.
+func (f *formats) find(pt uint8, at time.Duration) (Format, bool) {
+	if e := &f.usual; e.PT != pt || e.ClockRate == 0 {
+		if f.table == nil || f.table.index[pt] == 0 {
+			return Format{}, false
+		}
+		f.usual = f.table.list[f.table.index[pt]-1]
 	}
-	return &e.Format
+	e := &f.usual
+	return e.Format, e.until == 0 || at <= e.until
 }

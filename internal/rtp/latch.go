@@ -27,13 +27,13 @@ const (
 // of valid packets first, and cannot take over from a source that is active. How long
 // that one must have been silent depends on whether its stream goes on (Receiver.moved).
 type latch struct {
-	negotiated netip.AddrPort // from SDP; zero = none known
-	source     netip.AddrPort // whom we listen to; zero = nobody yet
-	heard      time.Duration  // last packet of source
+	source netip.AddrPort // whom we listen to; zero = nobody yet
+	heard  time.Duration  // last packet of source
 	// loose: the peer named a new address, and the source is what was latched
 	// before that. It is still heard, so that nothing is lost while the peer
 	// moves, but the first newcomer takes over.
-	loose bool
+	loose      bool
+	negotiated netip.AddrPort // from SDP; zero = none known
 }
 
 // trust says how a packet's address stands.

@@ -27,20 +27,25 @@ const heldSize = 2048
 // of the sequence) is held back until a second one confirms it (RFC 3550 A.1).
 // It is not lost by that: Released hands it out before the second one.
 type Receiver struct {
-	formats formats
-	latch   latch
-
-	sources [maxSources]source
-	known   int     // how many of sources are in use
-	current *source // the stream that plays; nil before the first packet
-	epoch   uint32  // grows when the stream is anchored anew
-
-	newcomer held // of another address
-	turn     held // of the trusted address
+	// What the usual packet needs, as far as the first source: between two packets of a
+	// leg nothing of it stays in the processor's caches, so it lies together, in four
+	// cache lines. What a relay to the peer needs, the latch, comes first.
+	latch    latch
+	formats  formats
+	current  *source // the stream that plays; nil before the first packet
 	released *held
+	epoch    uint32 // grows when the stream is anchored anew
+	known    uint16 // how many sources are in use
+	rivals   bool   // a source that does not play has a run
+	received uint64 // see Counts
+	octets   uint64
+	first    source
 
-	counts   Counts
-	lostPast uint64 // of anchors and sources that are gone
+	others   *[maxSources - 1]source // the sources after the first; nil as long as there are none
+	newcomer *held                   // of another address
+	turn     *held                   // of the trusted address
+	counts   Counts                  // but Received and Octets
+	lostPast uint64                  // of anchors and sources that are gone
 }
 
 // Counts are the packets of a leg by verdict. Late packets count as Received
@@ -62,8 +67,8 @@ type held struct {
 	from   netip.AddrPort
 	header header
 	size   int
-	data   []byte // heldSize bytes, made when first needed
 	out    Received
+	data   [heldSize]byte
 }
 
 // SetFormats tells what the payload types mean from now on. Former ones are
@@ -72,8 +77,9 @@ func (r *Receiver) SetFormats(f []Format, at time.Duration) { r.formats.set(f, a
 
 // Formats lists every format that is understood, former ones included.
 func (r *Receiver) Formats() []Format {
-	out := make([]Format, 0, len(r.formats.list))
-	for _, e := range r.formats.list {
+	all := r.formats.all()
+	out := make([]Format, 0, len(all))
+	for _, e := range all {
 		out = append(out, e.Format)
 	}
 	return out
@@ -104,15 +110,30 @@ func (r *Receiver) SSRC() (uint32, bool) {
 }
 
 // Counts returns the counters so far.
-func (r *Receiver) Counts() Counts { return r.counts }
+func (r *Receiver) Counts() Counts {
+	c := r.counts
+	c.Received, c.Octets = r.received, r.octets
+	return c
+}
 
 // Lost is how many packets did not come, over all streams.
 func (r *Receiver) Lost() uint64 {
 	lost := r.lostPast
-	for i := range r.sources[:r.known] {
-		lost += r.sources[i].lost()
+	for i := range r.known {
+		lost += r.source(i).lost()
 	}
 	return lost
+}
+
+// source is one of those that are in use, or the next one.
+func (r *Receiver) source(i uint16) *source {
+	if i == 0 {
+		return &r.first
+	}
+	if r.others == nil {
+		r.others = new([maxSources - 1]source)
+	}
+	return &r.others[i-1]
 }
 
 // Jitter is the interarrival jitter of the playing stream (RFC 3550 A.8).
@@ -128,7 +149,9 @@ func (r *Receiver) Jitter() time.Duration {
 // returns its verdict, which is also in p. Unless the verdict is Usable, p holds
 // nothing else. When Released is not nil afterwards, that packet comes before p.
 func (r *Receiver) Receive(p *Received, datagram []byte, from netip.AddrPort, at time.Duration) Verdict {
-	r.released = nil
+	if r.released != nil {
+		r.released = nil
+	}
 	p.Verdict = r.receive(p, datagram, from, at)
 	return p.Verdict
 }
@@ -149,16 +172,16 @@ func (r *Receiver) receive(p *Received, datagram []byte, from netip.AddrPort, at
 		return Malformed
 	}
 	trust := r.latch.look(from, at)
-	format := r.formats.find(h.pt, at)
-	if trust == stranger && r.moved(&h, format, from, at) {
+	format, known := r.formats.find(h.pt, at)
+	if trust == stranger && known && r.moved(&h, format, from, at) {
 		trust = candidate
 	}
 	if trust == stranger {
 		r.counts.Foreign++
 		return Foreign
 	}
-	if format == nil {
-		if trust == candidate && len(r.formats.list) > 0 {
+	if !known {
+		if trust == candidate && len(r.formats.all()) > 0 {
 			r.counts.Foreign++
 			return Foreign
 		}
@@ -166,17 +189,17 @@ func (r *Receiver) receive(p *Received, datagram []byte, from netip.AddrPort, at
 		return Unknown
 	}
 	if trust == candidate {
-		return r.probe(&r.newcomer, p, datagram, from, &h, format, at)
+		return r.probe(hold(&r.newcomer), p, datagram, from, &h, format, at)
 	}
 	s := r.find(h.ssrc)
 	if s == nil {
 		if r.current == nil { // the first packet of a trusted peer
 			return r.admit(p, datagram, from, &h, format, at)
 		}
-		return r.probe(&r.turn, p, datagram, from, &h, format, at)
+		return r.probe(hold(&r.turn), p, datagram, from, &h, format, at)
 	}
 	if _, o := s.place(h.seq); o == jump {
-		return r.probe(&r.turn, p, datagram, from, &h, format, at)
+		return r.probe(hold(&r.turn), p, datagram, from, &h, format, at)
 	}
 	return r.admit(p, datagram, from, &h, format, at)
 }
@@ -185,13 +208,13 @@ func (r *Receiver) receive(p *Received, datagram []byte, from netip.AddrPort, at
 // plays where it fell silent: a peer that a NAT, or it itself, has given another port.
 // Whoever would steal the stream so has to know its SSRC, sequence number and time, that
 // is, to hear it already.
-func (r *Receiver) moved(h *header, f *Format, from netip.AddrPort, at time.Duration) bool {
+func (r *Receiver) moved(h *header, f Format, from netip.AddrPort, at time.Duration) bool {
 	s := r.current
 	quiet, wanted := at-r.latch.heard, movedHost
 	if from.Addr() == r.latch.source.Addr() {
 		wanted = movedPort
 	}
-	if quiet < wanted || s == nil || h.ssrc != s.ssrc || f == nil || f.Kind == Event || !s.timed {
+	if quiet < wanted || s == nil || h.ssrc != s.ssrc || f.Kind == Event || !s.timed {
 		return false
 	}
 	ahead := h.seq - uint16(s.maxSeq) // modulo 2^16
@@ -203,9 +226,17 @@ func (r *Receiver) moved(h *header, f *Format, from netip.AddrPort, at time.Dura
 	return passed > 0 && max(off, -off) <= Units(movedOff, f.ClockRate)
 }
 
+// hold is where a packet waits, made when first needed.
+func hold(w **held) *held {
+	if *w == nil {
+		*w = new(held)
+	}
+	return *w
+}
+
 // probe holds a packet back, or admits it together with the one that was held
 // when the two confirm each other.
-func (r *Receiver) probe(w *held, p *Received, datagram []byte, from netip.AddrPort, h *header, f *Format, at time.Duration) Verdict {
+func (r *Receiver) probe(w *held, p *Received, datagram []byte, from netip.AddrPort, h *header, f Format, at time.Duration) Verdict {
 	ahead := h.seq - w.header.seq
 	if w.full && w.from == from && w.header.ssrc == h.ssrc && at-w.at <= heldFor {
 		if ahead == 0 { // the same packet once more confirms nothing
@@ -214,8 +245,8 @@ func (r *Receiver) probe(w *held, p *Received, datagram []byte, from netip.AddrP
 		}
 		if ahead <= maxRun {
 			w.full = false
-			first := r.formats.find(w.header.pt, at)
-			if first == nil || at-w.at > releaseFor {
+			first, known := r.formats.find(w.header.pt, at)
+			if !known || at-w.at > releaseFor {
 				r.counts.Foreign++
 			} else {
 				w.out.Verdict = r.admit(&w.out, w.data[:w.size], from, &w.header, first, w.at)
@@ -232,16 +263,13 @@ func (r *Receiver) probe(w *held, p *Received, datagram []byte, from netip.AddrP
 		r.counts.Foreign++
 		return Foreign
 	}
-	if w.data == nil {
-		w.data = make([]byte, heldSize)
-	}
 	w.full, w.at, w.from, w.header = true, at, from, *h
-	w.size = copy(w.data, datagram)
+	w.size = copy(w.data[:], datagram)
 	return Held
 }
 
 // admit takes a packet of the peer into its stream.
-func (r *Receiver) admit(p *Received, datagram []byte, from netip.AddrPort, h *header, f *Format, at time.Duration) Verdict {
+func (r *Receiver) admit(p *Received, datagram []byte, from netip.AddrPort, h *header, f Format, at time.Duration) Verdict {
 	r.latch.take(from, at)
 	s := r.find(h.ssrc)
 	if s == nil {
@@ -263,8 +291,8 @@ func (r *Receiver) admit(p *Received, datagram []byte, from netip.AddrPort, h *h
 		return Duplicate
 	}
 	s.note(ext)
-	r.counts.Received++
-	r.counts.Octets += uint64(len(p.Payload))
+	r.received++
+	r.octets += uint64(len(p.Payload))
 	if o == late || !r.playing(s) {
 		r.counts.Late++
 		return Late
@@ -285,12 +313,16 @@ func (r *Receiver) admit(p *Received, datagram []byte, from netip.AddrPort, h *h
 // so when it has gone on for two packets alone.
 func (r *Receiver) playing(s *source) bool {
 	if s == r.current {
-		for i := range r.sources[:r.known] {
-			r.sources[i].run = 0
+		if r.rivals {
+			for i := range r.known {
+				r.source(i).run = 0
+			}
+			r.rivals = false
 		}
 		return true
 	}
 	s.run++
+	r.rivals = true
 	if s.run < 2 {
 		return false
 	}
@@ -307,9 +339,9 @@ func (r *Receiver) find(ssrc uint32) *source {
 	if c := r.current; c != nil && c.ssrc == ssrc {
 		return c
 	}
-	for i := range r.sources[:r.known] {
-		if r.sources[i].ssrc == ssrc {
-			return &r.sources[i]
+	for i := range r.known {
+		if s := r.source(i); s.ssrc == ssrc {
+			return s
 		}
 	}
 	return nil
@@ -319,11 +351,11 @@ func (r *Receiver) find(ssrc uint32) *source {
 func (r *Receiver) room() *source {
 	if r.known < maxSources {
 		r.known++
-		return &r.sources[r.known-1]
+		return r.source(r.known - 1)
 	}
 	oldest := (*source)(nil)
-	for i := range r.sources {
-		s := &r.sources[i]
+	for i := range r.known {
+		s := r.source(i)
 		if s != r.current && (oldest == nil || s.used < oldest.used) {
 			oldest = s
 		}

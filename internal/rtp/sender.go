@@ -11,24 +11,23 @@ import "time"
 // the time that passed after the last one sent, and holds until Break or until
 // the source's epoch changes.
 type Sender struct {
-	ssrc uint32
-	rate int // clock rate, Hz
-
-	seq     uint16        // of the newest packet sent
-	time    uint32        // of the newest audio sent
-	at      time.Duration // when that was
-	started bool
-	spurt   bool // the next audio packet begins a talk spurt
-
-	mapped  bool
-	epoch   uint32
-	floor   uint64 // source packets before this have no place any more
-	top     uint64 // newest source packet sent
-	seqOff  uint64 // outgoing = source + offset, modulo 2^64
-	timeOff uint64
-
-	own   bool   // the last packet was made here, not relayed
 	event uint32 // time of the telephone-event that Event writes
+	rate  int    // clock rate, Hz
+
+	// What every relayed packet needs is the rest: one cache line, see Receiver.
+	ssrc    uint32
+	time    uint32 // of the newest audio sent
+	timeOff uint32 // outgoing = source + offset, modulo 2^32
+	epoch   uint32
+	seq     uint16 // of the newest packet sent
+	seqOff  uint16 // outgoing = source + offset, modulo 2^16
+	mapped  bool
+	spurt   bool // the next audio packet begins a talk spurt
+	own     bool // the last packet was made here, not relayed
+	started bool
+	at      time.Duration // when the newest audio was sent
+	floor   uint64        // source packets before this have no place any more
+	top     uint64        // newest source packet sent
 
 	packets, octets uint64
 }
@@ -69,7 +68,7 @@ func (s *Sender) Relay(p *Received, pt uint8, epoch uint32, audio bool) []byte {
 	if p.Seq < s.floor {
 		return nil
 	}
-	seq, ts := uint16(p.Seq+s.seqOff), uint32(p.Time+s.timeOff)
+	seq, ts := uint16(p.Seq)+s.seqOff, uint32(p.Time)+s.timeOff
 	if p.Seq > s.top {
 		s.top, s.seq = p.Seq, seq
 		if audio {
@@ -153,8 +152,8 @@ func (s *Sender) anchor(p *Received, epoch uint32) {
 	if s.started {
 		s.spurt = true
 	}
-	s.timeOff = uint64(s.next(p.Arrival)) - p.Time
-	s.seqOff = uint64(s.seq+1) - p.Seq
+	s.timeOff = s.next(p.Arrival) - uint32(p.Time)
+	s.seqOff = s.seq + 1 - uint16(p.Seq)
 	s.floor, s.top = p.Seq, p.Seq-1
 	s.mapped, s.epoch, s.own, s.started = true, epoch, false, true
 }

@@ -18,26 +18,25 @@ const timeJump = 5 * time.Second
 // source is one SSRC of the peer: extended sequence and time, and reception
 // statistics (RFC 3550 A.1, A.3, A.8).
 type source struct {
-	ssrc    uint32
-	used    time.Duration // last packet; the longest unused makes room for another
-	run     int           // packets in order since another SSRC became current
-	maxSeq  uint64        // highest extended sequence number
-	baseSeq uint64        // first of this anchor
-	time    uint64        // extended timestamp of the newest audio
-	timeAt  time.Duration // arrival of that
-	timed   bool          // time is set by audio, not by an event
-	seen    [2]uint64     // bit i: maxSeq-i was received
+	// What every packet needs.
+	ssrc     uint32
+	timed    bool          // time is set by audio, not by an event
+	run      int16         // packets in order since another SSRC became current
+	used     time.Duration // last packet; the longest unused makes room for another
+	maxSeq   uint64        // highest extended sequence number
+	baseSeq  uint64        // first of this anchor
+	seen     [2]uint64     // bit i: maxSeq-i was received
+	received uint64        // of this anchor, without duplicates
+	time     uint64        // extended timestamp of the newest audio
+	timeAt   time.Duration // arrival of that
+	transit  int64         // of the previous audio, in clock units
+	jitter   int64         // ×16, RFC 3550 A.8
+	rate     int
 
-	received      uint64 // of this anchor, without duplicates
 	expectedPrior uint64 // at the last report
 	receivedPrior uint64
-
-	transit int64 // of the previous audio, in clock units
-	jitter  int64 // ×16, RFC 3550 A.8
-	rate    int
-
-	reportNTP uint32        // middle 32 bits of the last SR's NTP time
-	reportAt  time.Duration // its arrival
+	reportNTP     uint32        // middle 32 bits of the last SR's NTP time
+	reportAt      time.Duration // its arrival
 }
 
 // begin starts the source with its first packet.
