@@ -110,9 +110,7 @@ func (l *Leg) readControl(d *datagram, at time.Duration) {
 	}
 	for i := range c.Senders {
 		l.in.NoteReport(&c.Senders[i])
-		for _, t := range l.taps {
-			t.TakeReport(&c.Senders[i])
-		}
+		l.taps.all(func(t Tap) { t.TakeReport(&c.Senders[i]) })
 	}
 	for i := range c.Receptions {
 		l.noteReception(&c.Receptions[i], at)

@@ -37,6 +37,8 @@ type rig struct {
 	bytes   [172]byte
 	seq     uint16
 	elapsed time.Duration
+	port    *port
+	remote  netip.AddrPort // of the first leg
 }
 
 func newRig(t testing.TB, transcode bool) *rig {
@@ -44,11 +46,7 @@ func newRig(t testing.TB, transcode bool) *rig {
 	e := &Engine{now: func() time.Duration { return r.elapsed }, wall: time.Now()}
 	r.w = newWorker(e, 0, &r.out)
 	for i := range r.legs {
-		l := &Leg{engine: e, name: fmt.Sprint(i)}
-		l.media.leg, l.control.leg = l, l
-		for k := range l.timers {
-			l.timers[k] = timer{leg: l, kind: timerKind(k)}
-		}
+		l := newLeg(e, fmt.Sprint(i))
 		l.worker.Store(r.w)
 		if err := l.arrive(r.w); err != nil {
 			t.Fatal(err)
@@ -59,17 +57,24 @@ func newRig(t testing.TB, transcode bool) *rig {
 			pcma(&n)
 		}
 		l.configure(&n, 0)
-		l.taps = []Tap{&counter{}}
+		l.taps = tapsOf([]Tap{&counter{}})
 		r.legs[i] = l
 	}
 	if err := (&Bridge{a: r.legs[0], b: r.legs[1]}).link(0); err != nil {
 		t.Fatal(err)
 	}
+	r.port, r.remote = &r.legs[0].media, r.legs[0].agreed.Remote
 	return r
 }
 
 // turn lets one packet of the first leg pass.
 func (r *rig) turn() {
+	r.prepare()
+	r.pass()
+}
+
+// prepare makes the next packet.
+func (r *rig) prepare() {
 	r.seq++
 	r.elapsed += 20 * time.Millisecond
 	b := r.bytes[:]
@@ -77,9 +82,11 @@ func (r *rig) turn() {
 	binary.BigEndian.PutUint16(b[2:], r.seq)
 	binary.BigEndian.PutUint32(b[4:], uint32(r.seq)*160)
 	binary.BigEndian.PutUint32(b[8:], 7)
-	r.batch[0] = datagram{from: r.legs[0].agreed.Remote, data: b}
-	r.w.receive(&r.legs[0].media, r.batch[:], 0)
+	r.batch[0] = datagram{from: r.remote, data: b}
 }
+
+// pass gives it to the worker.
+func (r *rig) pass() { r.w.receive(r.port, r.batch[:], 0) }
 
 func TestThePathOfAPacketAllocatesNothing(t *testing.T) {
 	for _, transcode := range []bool{false, true} {

@@ -49,7 +49,7 @@ func (l *Leg) HearKeysLater(on bool) {
 // SetTapsLater is SetTaps that does not wait: the taps before may get a few packets
 // more.
 func (l *Leg) SetTapsLater(taps ...Tap) {
-	own := append([]Tap(nil), taps...)
+	own := tapsOf(taps)
 	l.later(func(*worker) {
 		if !l.over {
 			l.taps = own

@@ -69,20 +69,31 @@ type LegOptions struct {
 // Leg is one RTP stream pair. What session calls is safe for any goroutine; all
 // of it waits for the leg's worker.
 type Leg struct {
-	engine  *Engine
-	name    string
-	notify  func(Event)
-	limit   time.Duration
+	engine *Engine
+	name   string
+	notify func(Event)
+	limit  time.Duration
+
+	live // the worker's
+
+	control port // of RTCP
 	cname   string
-	media   port
-	control port
 
 	worker  atomic.Pointer[worker]         // changed by that worker only
 	coming  atomic.Pointer[sdp.Negotiated] // left by ConfigureLater for the worker; nil = nothing
 	freed   sync.Once                      // sockets closed, ports given back
 	freeErr error
+}
 
-	live // the worker's
+// newLeg makes a leg without ports.
+func newLeg(e *Engine, name string) *Leg {
+	l := &Leg{engine: e, name: name, cname: newCNAME()}
+	l.aside = new(aside)
+	l.media.leg, l.control.leg = l, l
+	for i := range l.timers {
+		l.timers[i] = timer{leg: l, kind: timerKind(i)}
+	}
+	return l
 }
 
 // Open makes a leg with an even RTP port and RTCP on the next one. Until it is
@@ -93,11 +104,10 @@ func (e *Engine) Open(o LegOptions) (*Leg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open leg %s: %w", o.Name, err)
 	}
-	l := &Leg{engine: e, name: o.Name, notify: o.Notify, limit: o.Timeout, cname: newCNAME(), media: m, control: c}
+	l := newLeg(e, o.Name)
+	l.notify, l.limit = o.Notify, o.Timeout
+	l.media, l.control = m, c
 	l.media.leg, l.control.leg = l, l
-	for i := range l.timers {
-		l.timers[i] = timer{leg: l, kind: timerKind(i)}
-	}
 	l.worker.Store(e.place(o.Near))
 	if !e.admit(l) {
 		return nil, errors.Join(fmt.Errorf("open leg %s: %w", o.Name, ErrClosed), l.release())
@@ -190,7 +200,7 @@ func (l *Leg) check(n *sdp.Negotiated) error {
 // SetTaps replaces all taps of the leg. When it returns, no former tap is called
 // any more. On a leg that has ended it does nothing.
 func (l *Leg) SetTaps(taps ...Tap) {
-	own := append([]Tap(nil), taps...)
+	own := tapsOf(taps)
 	// An ended leg calls no taps, so there is nothing to do for it.
 	_ = l.do(func(*worker) error {
 		if !l.over {

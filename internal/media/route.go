@@ -17,18 +17,43 @@ type routes struct {
 
 // route is how packets of one format go on.
 type route struct {
-	from      codec.Info
-	pt        uint8        // on the other side
-	transcode bool         // to be decoded; pt and convert mean nothing
-	convert   func([]byte) // in place; nil = as it is
+	from codec.Info
+	way
 }
 
-// audio reports whether the route's packets are no events.
-func (r *route) audio() bool { return !r.from.Is(codec.Event) }
+// way is what a packet that is only relayed needs of its route. The one of the payload
+// type that came last is kept in the leg itself.
+type way struct {
+	convert   func([]byte) // in place; nil = as it is
+	known     bool         // false: there is none
+	of, pt    uint8        // payload type on this side and on the other
+	transcode bool         // to be decoded; pt and convert mean nothing
+	audio     bool         // its packets are no events
+}
+
+// find finds the route of a payload type; nil = it is not sent on.
+func (r *routes) find(pt uint8) *route {
+	if i := r.index[pt&0x7f]; i != 0 {
+		return &r.list[i-1]
+	}
+	return nil
+}
+
+// way finds the way of a payload type; nil = it is not sent on.
+func (l *Leg) way(pt uint8) *way {
+	if !l.usual.known || l.usual.of != pt {
+		r := l.routes.find(pt)
+		if r == nil {
+			return nil
+		}
+		l.usual = r.way
+	}
+	return &l.usual
+}
 
 // route works out the routes from the leg to its peer, from what both negotiated.
 func (l *Leg) route() {
-	l.routes = routes{}
+	l.routes, l.usual = routes{}, way{}
 	if !l.configured || !l.peer.configured {
 		return
 	}
@@ -59,7 +84,7 @@ func (l *Leg) addRoute(c *sdp.Codec) {
 
 // routeTo finds the way of a format of one side to the other.
 func routeTo(c *sdp.Codec, side, to *sdp.Negotiated) (route, bool) {
-	r := route{from: c.Info, pt: to.Send.PT}
+	r := route{from: c.Info, way: way{known: true, of: c.PT & 0x7f, pt: to.Send.PT, audio: !c.Is(codec.Event)}}
 	switch {
 	case c.Is(codec.Event):
 		if to.Event == nil {
@@ -114,15 +139,8 @@ func (l *Leg) relay(p *rtp.Received) {
 			return // of a stream that another has replaced: it has no place any more
 		}
 	}
-	r := (*route)(nil)
-	if i := l.routes.index[p.PT&0x7f]; i != 0 {
-		r = &l.routes.list[i-1]
-	}
-	if l.through == nil && r != nil && r.transcode && p.Verdict == rtp.Audio {
-		l.through = newTranscoder(l, to)
-	}
-	if t := l.through; t != nil && t.takes(p, r) {
-		t.take(p, r)
+	r := l.way(p.PT)
+	if (l.through != nil || r != nil && r.transcode) && l.transcodes(p) {
 		return
 	}
 	target := to.in.Target()
@@ -138,9 +156,23 @@ func (l *Leg) relay(p *rtp.Received) {
 	if r.convert != nil {
 		r.convert(p.Payload)
 	}
-	if packet := to.out.Relay(p, r.pt, l.in.Epoch(), r.audio()); packet != nil {
-		to.w.poller.send(to.media.socket, target, packet)
+	if packet := to.out.Relay(p, r.pt, l.in.Epoch(), r.audio); packet != nil {
+		l.w.poller.send(to.media.socket, target, packet)
 	}
+}
+
+// transcodes gives a packet to the transcoder, if it is one for it.
+func (l *Leg) transcodes(p *rtp.Received) bool {
+	r := l.routes.find(p.PT)
+	if l.through == nil && r != nil && r.transcode && p.Verdict == rtp.Audio {
+		l.through = newTranscoder(l, l.peer)
+	}
+	t := l.through
+	if t == nil || !t.takes(p, r) {
+		return false
+	}
+	t.take(p, r)
+	return true
 }
 
 // dropTranscoder ends transcoding, and with it what waits to be heard.

@@ -58,8 +58,8 @@ func TestRoutes(t *testing.T) {
 		if ok != (test.pt != none) || r.transcode && ok != (test.pt == through) {
 			t.Errorf("%s: way found: %t, by the transcoder: %t", test.name, ok, r.transcode)
 		}
-		if test.pt >= 0 && int(r.pt) != test.pt || ok && (r.audio() != test.audio || (r.convert != nil) != test.convert) {
-			t.Errorf("%s: PT %d, audio %t, convert %t", test.name, r.pt, r.audio(), r.convert != nil)
+		if test.pt >= 0 && int(r.pt) != test.pt || ok && (r.audio != test.audio || (r.convert != nil) != test.convert) {
+			t.Errorf("%s: PT %d, audio %t, convert %t", test.name, r.pt, r.audio, r.convert != nil)
 		}
 	}
 }

@@ -127,7 +127,7 @@ func (t *transcoder) takes(p *rtp.Received, r *route) bool {
 	switch {
 	case r == nil: // nothing to send, and no loss either
 		return t.running
-	case !r.audio(), r.from.Is(codec.CN):
+	case !r.audio, r.from.Is(codec.CN):
 		return t.running
 	case r.transcode:
 		return t.running || p.Verdict != rtp.Late
@@ -154,7 +154,7 @@ func (t *transcoder) take(p *rtp.Received, r *route) {
 	case r == nil:
 		k.Class, k.Payload = jitter.Mark, nil
 		t.to.unsent++
-	case !r.audio():
+	case !r.audio:
 		k.Class, k.Payload = jitter.Mark, nil
 		t.passEvent(p, r)
 	}

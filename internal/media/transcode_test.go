@@ -106,11 +106,7 @@ func newStage(t testing.TB, speaks, listens side) *stage {
 	e := &Engine{now: func() time.Duration { return s.elapsed }, wall: time.Now()}
 	s.w = newWorker(e, 0, &s.wire)
 	for i := range s.legs {
-		l := &Leg{engine: e, name: fmt.Sprint(i)}
-		l.media.leg, l.control.leg = l, l
-		for k := range l.timers {
-			l.timers[k] = timer{leg: l, kind: timerKind(k)}
-		}
+		l := newLeg(e, fmt.Sprint(i))
 		l.worker.Store(s.w)
 		if err := l.arrive(s.w); err != nil {
 			t.Fatal(err)

@@ -110,7 +110,9 @@ func (w *worker) receive(p *port, batch []datagram, dropped uint32) {
 	l := p.leg
 	w.busy = l
 	at := w.now() // one stamp a batch
-	l.overflow += uint64(dropped)
+	if dropped > 0 {
+		l.overflow += uint64(dropped)
+	}
 	if !l.configured {
 		l.settle(at)
 	}
