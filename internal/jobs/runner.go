@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -145,12 +144,13 @@ func (r *Runner) Run(ctx context.Context) error {
 		return fmt.Errorf("jobs: take up what was left: %w", err)
 	}
 	var workers sync.WaitGroup
-	ended := make(chan struct{}, r.o.Workers) // a worker sends when its job is over; never full
+	ended := make(chan end, r.o.Workers) // a worker sends when its job is over; never full
 	renew := time.NewTicker(r.o.Lease / 3)
 	defer renew.Stop()
 	again := time.NewTimer(0)
 	defer again.Stop()
 	for ctx.Err() == nil {
+		var over []end
 		select {
 		case <-ctx.Done():
 			continue
@@ -158,12 +158,16 @@ func (r *Runner) Run(ctx context.Context) error {
 			r.renew(ctx)
 			continue
 		case <-r.wake:
-		case <-ended:
+		case e := <-ended:
+			over = append(over, e)
 		case <-again.C:
 		}
-		again.Reset(r.look(ctx, &workers, ended))
+		again.Reset(r.look(ctx, &workers, ended, over))
 	}
 	workers.Wait() // their contexts come from ctx
+	left := all(nil, ended)
+	r.claims(left)
+	_ = r.settle(ctx, left, func(*store.Tx) error { return nil }) // it has logged it
 	r.stop()
 	// The context is over, but what is ours must be given back.
 	err = r.o.DB.Update(context.WithoutCancel(ctx), func(t *store.Tx) error { return t.ReleaseJobs(r.o.Node, true) })
@@ -180,15 +184,16 @@ func (r *Runner) stop() {
 	r.looked.Broadcast()
 }
 
-// look claims as many jobs as there are free workers, starts them, and returns
-// when to look again.
-func (r *Runner) look(ctx context.Context, workers *sync.WaitGroup, ended chan<- struct{}) time.Duration {
-	claims := r.claims()
+// look settles the jobs that are over, claims as many as there are free workers, all
+// of it in one transaction, starts them, and returns when to look again.
+func (r *Runner) look(ctx context.Context, workers *sync.WaitGroup, ended chan end, over []end) time.Duration {
+	over = all(over, ended)
+	claims := r.claims(over)
 	var claimed []store.Job
 	var open []string // the kinds of which more could be begun
 	var next time.Time
 	now := time.Now()
-	err := r.o.DB.Update(ctx, func(t *store.Tx) (err error) {
+	err := r.settle(ctx, over, func(t *store.Tx) (err error) {
 		claimed, open = nil, nil
 		for _, c := range claims {
 			got, err := t.ClaimJobs(store.Claim{
@@ -206,9 +211,6 @@ func (r *Runner) look(ctx context.Context, workers *sync.WaitGroup, ended chan<-
 		return err
 	})
 	if err != nil {
-		if ctx.Err() == nil {
-			r.o.Logger.Error("cannot look for jobs; trying again", "error", err)
-		}
 		return r.o.Poll
 	}
 	for _, j := range claimed {
@@ -232,11 +234,14 @@ type claim struct {
 	most  int
 }
 
-// claims says what can be begun, in the order in which to look for it. The first
-// has as many as there are free workers.
-func (r *Runner) claims() []claim {
+// claims says what can be begun when these are over, in the order in which to look
+// for it. The first has as many as there are free workers.
+func (r *Runner) claims(over []end) []claim {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for _, e := range over {
+		delete(r.running, e.job.ID)
+	}
 	of := map[string]int{}
 	for _, w := range r.running {
 		of[w.kind]++
@@ -252,7 +257,7 @@ func (r *Runner) claims() []claim {
 	return out
 }
 
-func (r *Runner) start(ctx context.Context, j store.Job, workers *sync.WaitGroup, ended chan<- struct{}) {
+func (r *Runner) start(ctx context.Context, j store.Job, workers *sync.WaitGroup, ended chan<- end) {
 	ctx, cancel := context.WithCancel(ctx)
 	r.mu.Lock()
 	r.running[j.ID] = atWork{j.Kind, cancel}
@@ -265,13 +270,8 @@ func (r *Runner) start(ctx context.Context, j store.Job, workers *sync.WaitGroup
 		defer cancel()
 		start := time.Now()
 		err := r.call(ctx, j)
-		lost := r.settle(ctx, j, err)
-		r.metrics.observe(j.Kind, err, lost, time.Since(start))
-		r.mu.Lock()
-		delete(r.running, j.ID)
-		r.looked.Broadcast()
-		r.mu.Unlock()
-		ended <- struct{}{}
+		// Lost: given back by Run, or taken by another.
+		ended <- end{job: j, err: err, lost: err != nil && ctx.Err() != nil, took: time.Since(start)}
 	})
 }
 
@@ -283,44 +283,6 @@ func (r *Runner) call(ctx context.Context, j store.Job) (err error) {
 		}
 	}()
 	return r.o.Handlers[j.Kind](ctx, j)
-}
-
-// settle writes down how a job went. It reports whether the job was not ours to
-// settle any more: the runner stops, or the lease ran out.
-func (r *Runner) settle(ctx context.Context, j store.Job, err error) (lost bool) {
-	if err != nil && ctx.Err() != nil {
-		return true // given back by Run, or taken by another
-	}
-	log := r.o.Logger.With("job", j.ID, "kind", j.Kind, "ref", j.Ref, "attempt", j.Attempts)
-	var gone permanent
-	var settle func(*store.Tx) error
-	switch {
-	case err == nil:
-		settle = func(t *store.Tx) error { return t.FinishJob(j) }
-	case errors.As(err, &gone):
-		log.Error("job cannot be done and is given up", "error", err)
-		settle = func(t *store.Tx) error { return t.FinishJob(j) }
-	default:
-		wait := r.backoff(j.Attempts)
-		log.Warn("job failed and is tried again", "error", err, "in", wait)
-		settle = func(t *store.Tx) error { return t.RetryJob(j, time.Now().Add(wait), err.Error()) }
-	}
-	// Also when the runner stops right now: what is done must not be done again.
-	if err := r.o.DB.Update(context.WithoutCancel(ctx), settle); err != nil {
-		log.Error("cannot write down how a job went; it is done again when its lease runs out", "error", err)
-	}
-	return false
-}
-
-// backoff is how long to wait after the attempt: twice as long each time, and up
-// to a fifth more or less, so that what failed together does not return together.
-func (r *Runner) backoff(attempt int) time.Duration {
-	wait := r.o.BackoffMin
-	for i := 1; i < attempt && wait < r.o.BackoffMax; i++ {
-		wait *= 2
-	}
-	wait = min(wait, r.o.BackoffMax)
-	return wait + time.Duration((rand.Float64()-0.5)*0.4*float64(wait)) //nolint:gosec // spreads load, guards nothing
 }
 
 // renew prolongs the leases of what is being done. A job that is no longer ours

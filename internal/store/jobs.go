@@ -3,7 +3,6 @@ package store
 import (
 	"database/sql"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -83,22 +82,26 @@ func (t *Tx) ClaimJobs(c Claim) ([]Job, error) {
 	if len(c.Kinds) == 0 || c.Limit < 1 {
 		return nil, nil
 	}
-	now := micros(c.Now)
-	due := t.db.NewSelect().Model((*jobRow)(nil)).Column("id").
-		Where("run_at <= ? AND leased_until <= ?", now, now).Where(ofKinds, bun.List(c.Kinds)).
-		OrderExpr("run_at, id").Limit(int64(c.Limit))
-	var rows []jobRow
-	err := t.db.NewUpdate().Model(&rows).
-		Set("owner = ?", c.Owner).
-		Set("leased_until = ?", micros(c.Now.Add(c.Lease))).
-		Set("attempts = attempts + 1").
-		Where("id IN (?)", due).Returning("*").Scan(t.ctx)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	kinds, err := encode(c.Kinds)
+	if err != nil {
 		return nil, fail("claim jobs", err)
 	}
-	out := make([]Job, len(rows))
-	for i := range rows {
-		out[i] = rows[i].noun()
+	now := micros(c.Now)
+	rows, err := t.query(claimJobs, c.Owner, micros(c.Now.Add(c.Lease)), now, now, kinds, c.Limit)
+	if err != nil {
+		return nil, fail("claim jobs", err)
+	}
+	var out []Job
+	for rows.Next() {
+		var r jobRow
+		err = rows.Scan(&r.ID, &r.Kind, &r.Ref, &r.RunAt, &r.Attempts, &r.Revision, &r.LastError, &r.CreatedAt)
+		if err != nil {
+			break
+		}
+		out = append(out, r.noun())
+	}
+	if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
+		return nil, fail("claim jobs", err)
 	}
 	return out, nil
 }
@@ -167,28 +170,25 @@ func (t *Tx) NextJob(kinds []string) (time.Time, error) {
 	if len(kinds) == 0 {
 		return time.Time{}, nil
 	}
-	var waiting, held []int64
-	err := t.db.NewSelect().Model((*jobRow)(nil)).Column("run_at").
-		Where("owner = ''").Where(ofKinds, bun.List(kinds)).
-		OrderExpr("run_at, id").Limit(1).Scan(t.ctx, &waiting)
-	if err == nil {
-		// What is held can be claimed when its lease runs out.
-		err = t.db.NewSelect().Model((*jobRow)(nil)).ColumnExpr("leased_until").
-			Where("owner > ''").Where(ofKinds, bun.List(kinds)).
-			OrderExpr("leased_until").Limit(1).Scan(t.ctx, &held)
-	}
+	list, err := encode(kinds)
 	if err != nil {
 		return time.Time{}, fail("look for the next job", err)
 	}
-	if both := append(waiting, held...); len(both) > 0 {
-		return timeOf(slices.Min(both)), nil
+	var waiting, held sql.NullInt64
+	if err = t.look(nextWaiting, list, &waiting); err == nil {
+		// What is held can be claimed when its lease runs out.
+		err = t.look(nextHeld, list, &held)
 	}
-	return time.Time{}, nil
+	switch {
+	case err != nil:
+		return time.Time{}, fail("look for the next job", err)
+	case !waiting.Valid && !held.Valid:
+		return time.Time{}, nil
+	case !held.Valid || waiting.Valid && waiting.Int64 < held.Int64:
+		return timeOf(waiting.Int64), nil
+	}
+	return timeOf(held.Int64), nil
 }
-
-// ofKinds hides the column from the choice of an index: sweeps for days ahead
-// can be many, so that what is due must be found by time and not by kind.
-const ofKinds = "kind || '' IN (?)"
 
 // CountJobs counts all jobs by kind.
 func (t *Tx) CountJobs() (map[string]int, error) {

@@ -60,11 +60,7 @@ func (t *Tx) PutRender(r voice.Render) error {
 		File: r.File, Receipt: r.Receipt, Size: r.Size, SHA256: r.SHA256, Duration: int64(r.Duration),
 		CreatedAt: micros(r.CreatedAt), UpdatedAt: micros(r.UpdatedAt),
 	}
-	q := t.db.NewInsert().Model(row).On("CONFLICT (id) DO UPDATE")
-	for _, column := range []string{"status", "problem", "file", "receipt", "size", "sha256", "duration", "updated_at"} {
-		q = q.Set("? = EXCLUDED.?", bun.Ident(column), bun.Ident(column))
-	}
-	res, err := q.Where("render_row.recording = EXCLUDED.recording").Exec(t.ctx)
+	res, err := t.exec(putRender, row.values()...)
 	return changed("render", res, err)
 }
 

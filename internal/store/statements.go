@@ -100,12 +100,42 @@ const (
 	freeJob   = `UPDATE jobs SET owner = '', leased_until = 0, attempts = 0 WHERE id = ?`
 )
 
+// claimJobs takes jobs that are due, and nextWaiting and nextHeld find when the next
+// one is. They hide the kind from the choice of an index: sweeps for days ahead can be
+// many, so that what is due must be found by time and not by kind.
+const (
+	claimJobs = `UPDATE jobs SET owner = ?, leased_until = ?, attempts = attempts + 1 WHERE id IN (
+	SELECT id FROM jobs WHERE run_at <= ? AND leased_until <= ? AND ` + ofKinds + ` ORDER BY run_at, id LIMIT ?
+) RETURNING id, kind, ref, run_at, attempts, revision, last_error, created_at`
+	nextWaiting = `SELECT run_at FROM jobs WHERE owner = '' AND ` + ofKinds + ` ORDER BY run_at, id LIMIT 1`
+	nextHeld    = `SELECT leased_until FROM jobs WHERE owner > '' AND ` + ofKinds + ` ORDER BY leased_until LIMIT 1`
+	ofKinds     = `kind || '' IN (SELECT value FROM json_each(?))`
+)
+
+// putRender writes a render. Of a known one it keeps what was asked for.
+const putRender = `INSERT INTO renders (
+	id, workspace, recording, kind, status, problem, stereo, swap, format,
+	file, receipt, size, sha256, duration, created_at, updated_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+	status = EXCLUDED.status, problem = EXCLUDED.problem, file = EXCLUDED.file, receipt = EXCLUDED.receipt,
+	size = EXCLUDED.size, sha256 = EXCLUDED.sha256, duration = EXCLUDED.duration, updated_at = EXCLUDED.updated_at
+WHERE renders.recording = EXCLUDED.recording`
+
+func (r *renderRow) values() []any {
+	return []any{
+		r.ID, r.Workspace, r.Recording, r.Kind, r.Status, r.Problem, r.Stereo, r.Swap, r.Format,
+		r.File, r.Receipt, r.Size, r.SHA256, r.Duration, r.CreatedAt, r.UpdatedAt,
+	}
+}
+
 // prepare makes the statements ready.
 func prepare(ctx context.Context, db *sql.DB) (statements, error) {
 	s := statements{}
 	for _, query := range []string{
 		savepoint, undo, release, putCall, putRecording, insertEvent, markEventsRead,
 		stateOfCall, stateOfRecording, notifyURLOf, insertJob, finishJob, freeJob,
+		claimJobs, nextWaiting, nextHeld, putRender,
 	} {
 		st, err := db.PrepareContext(ctx, query) //nolint:sqlclosecheck // statements.close does, with the database
 		if err != nil {
@@ -132,14 +162,22 @@ func (t *Tx) exec(query string, args ...any) (sql.Result, error) {
 	return t.db.ExecContext(t.ctx, query, args...)
 }
 
+// query is exec for a statement that returns rows.
+func (t *Tx) query(query string, args ...any) (*sql.Rows, error) {
+	if st := t.ready(query); st != nil { //nolint:sqlclosecheck // the transaction's end does
+		return st.QueryContext(t.ctx, args...)
+	}
+	return t.db.QueryContext(t.ctx, query, args...)
+}
+
 // look reads the one row that a statement finds into the columns. They stay as they
 // are when there is none.
-func (t *Tx) look(query, id string, columns ...any) error {
+func (t *Tx) look(query, about string, columns ...any) error {
 	var row *sql.Row
 	if st := t.ready(query); st != nil { //nolint:sqlclosecheck // the transaction's end does
-		row = st.QueryRowContext(t.ctx, id)
+		row = st.QueryRowContext(t.ctx, about)
 	} else {
-		row = t.db.QueryRowContext(t.ctx, query, id)
+		row = t.db.QueryRowContext(t.ctx, query, about)
 	}
 	if err := row.Scan(columns...); !errors.Is(err, sql.ErrNoRows) {
 		return err

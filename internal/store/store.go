@@ -144,11 +144,21 @@ func (db *DB) Close() error {
 // outcome whatever the context says, so that an error always means that nothing
 // was written.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+	return db.update(ctx, &op{fn: fn})
+}
+
+// UpdateSoon is Update for who does not mind to wait a little for the transaction of
+// others, as work in the background: each transaction costs an fsync.
+func (db *DB) UpdateSoon(ctx context.Context, fn func(*Tx) error) error {
+	return db.update(ctx, &op{fn: fn, soon: true})
+}
+
+func (db *DB) update(ctx context.Context, o *op) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("update database: %w", err)
 	}
 	result := make(chan error, 1) // the writer sends once and never waits
-	o := &op{fn: fn, done: func(err error) { result <- err }}
+	o.done = func(err error) { result <- err }
 	if !db.writer.add(o) {
 		return explain("update", db.raw.Path, ErrClosed)
 	}

@@ -19,7 +19,7 @@ const (
 	maxBatch = 256
 	maxHold  = 50 * time.Millisecond
 	// pace is the least time from one transaction to the next when nobody waits for
-	// it, only rows that are written again and again: each costs an fsync, and of the
+	// it, only rows that are written again and again, and work in the background: each costs an fsync, and of the
 	// states that gather meanwhile only the last is written. It is as long as a call takes
 	// to be set up.
 	pace = 25 * time.Millisecond
@@ -37,6 +37,7 @@ type op struct {
 	fn    func(*Tx) error
 	done  func(error)
 	row   *Row // that fn writes as a whole; nil = anything else
+	soon  bool // nobody waits for it so that it could not wait a little
 	seen  bool // run also when a later op of the row follows: others hear of its state
 	then  bool // such a later op does follow
 	state atomic.Int32
@@ -90,7 +91,7 @@ func (w *writer) add(o *op) bool {
 	}
 	w.queue = append(w.queue, o)
 	w.arrived.Signal()
-	if o.row == nil {
+	if o.row == nil && !o.soon {
 		w.hurry()
 	}
 	return true
