@@ -150,7 +150,7 @@ func (p *Publisher) publish(ctx context.Context, rec voice.Recording) error {
 		return err
 	}
 	rec.Problem, rec.UpdatedAt = "", time.Now().UTC()
-	err = p.o.DB.Update(ctx, func(tx *store.Tx) error {
+	err = p.o.DB.UpdateSoon(ctx, func(tx *store.Tx) error {
 		if err := tx.PutRecording(rec); err != nil {
 			return err
 		}

@@ -231,8 +231,9 @@ func (s *Server) openCalls(context.Context) (err error) {
 	}
 	if s.runner, err = jobs.New(jobs.Options{
 		// What was only asked for never has all workers: a recording that ended is
-		// published at once, however many renders wait.
-		DB: s.db, Node: c.Node, Workers: 2*heavy.Parallel() + 3,
+		// published at once, however many renders wait. Most of the time of a short
+		// recording's job is waiting for the transactions of others.
+		DB: s.db, Node: c.Node, Workers: 2*heavy.Parallel() + waitingJobs,
 		Limits: map[string]int{voice.JobRender: heavy.Parallel(), voice.JobTranscribe: heavy.Parallel(), voice.JobSweep: 1, voice.JobMedia: 1},
 		Logger: s.log, Registerer: s.registry,
 		Handlers: map[string]jobs.Handler{
@@ -254,7 +255,7 @@ func (s *Server) openCalls(context.Context) (err error) {
 	}
 	if s.sessions, err = session.New(session.Options{
 		Agent: s.agent, Media: s.media, Recorder: s.recorder, DB: s.db, Now: s.now,
-		Wake:   func() { s.runner.Wake(); s.dialer.Wake() },
+		Wake:   s.wake,
 		Sounds: s.prompts, Ears: s.ears,
 		MaxRecording: c.Recording.MaxLength, MediaTimeout: c.Media.Timeout, MaxSessions: c.Session.MaxCalls,
 		Logger: s.log, Registerer: s.registry,
@@ -342,6 +343,19 @@ func (s *Server) openHTTP(verbs *control.Service) error {
 }
 
 // invite is called by the SIP agent for each incoming call.
+// waitingJobs is how many jobs may be under way beside those that make something. It is
+// ours: at 100 recordings a second each waits some 75 ms for transactions.
+const waitingJobs = 13
+
+// wake tells the runner of a kind of jobs that one was stored.
+func (s *Server) wake(kind string) {
+	if kind == voice.JobDial {
+		s.dialer.Wake()
+		return
+	}
+	s.runner.Wake()
+}
+
 func (s *Server) invite(d *sip.Dialog) { s.dispatch.Invite(d) }
 
 // Ready tells where the server is reached.

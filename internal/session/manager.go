@@ -33,8 +33,8 @@ type Options struct {
 
 	// Now is the process's monotonic clock, the one that media and recorder use.
 	Now func() time.Duration
-	// Wake tells the job runner that a job was stored. Nil = nobody to tell.
-	Wake func()
+	// Wake tells who does jobs of this kind that one was stored. Nil = nobody to tell.
+	Wake func(kind string)
 
 	Codecs       []codec.Info  // what the server speaks, best first; empty = opus, G722, PCMU, PCMA as far as they can be encoded, telephone-event
 	MaxRecording time.Duration // cap of every recording's length; 0 = 4 h
@@ -80,7 +80,7 @@ func New(o Options) (*Manager, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Wake == nil {
-		o.Wake = func() {}
+		o.Wake = func(string) {}
 	}
 	if o.MaxRecording <= 0 {
 		o.MaxRecording = 4 * time.Hour

@@ -519,7 +519,7 @@ func (s *session) settle(t *take) {
 		if len(t.on.past) > maxPast {
 			t.on.past = slices.Delete(t.on.past, 0, 1)
 		}
-		s.m.o.Wake()
+		s.m.o.Wake(voice.JobPublish)
 	})
 }
 

@@ -38,7 +38,7 @@ func (m *Manager) Schedule(ctx context.Context, n NewCall) (voice.Call, error) {
 		return voice.Call{}, err
 	}
 	m.log.Info("call scheduled", "call", call.ID, "to", call.To, "at", call.ScheduledFor)
-	m.o.Wake()
+	m.o.Wake(voice.JobDial)
 	return call, nil
 }
 
