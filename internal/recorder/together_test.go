@@ -61,6 +61,28 @@ func TestManyJournalsAreMadeSafeByOneCall(t *testing.T) {
 	}
 }
 
+// Journals that are made one after the other wait for each other: so many fsyncs that
+// each of them is asked for itself would keep the processor from the calls.
+func TestJournalsThatAreMadeTogetherAreMadeSafeTogether(t *testing.T) {
+	head(t)
+	g := newRig(t, func(o *Options) { o.SyncEvery = time.Hour })
+	const n = 12 * togetherFrom
+	began := time.Now()
+	for _, c := range crowd(g, n) {
+		if _, err := c.Stop(voice.EndStopped); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range n {
+		g.expect(Closed)
+	}
+	// In a round there are fewer than togetherFrom of them, or one for all.
+	rounds := uint64(time.Since(began)/errandPace) + 2
+	if asked := uint64(g.files.syncs.Load()) + uint64(g.files.together.Load()); asked > rounds*(togetherFrom-1) {
+		t.Errorf("%d syncs for %d journals in %d rounds", asked, n, rounds)
+	}
+}
+
 // Where the system cannot make all safe at once, or says that something was not
 // written, each journal is asked for itself: none pays for another.
 func TestWithoutOneCallEachJournalIsMadeSafeAlone(t *testing.T) {
