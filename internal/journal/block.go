@@ -11,8 +11,19 @@ type Block struct {
 // NewBlock makes a block that takes so many bytes of entries, at most MaxBody.
 func NewBlock(size int) *Block {
 	size = min(max(size, entrySize+packetSize), MaxBody)
-	return &Block{buf: make([]byte, frameSize, frameSize+size)}
+	b := BlockIn(make([]byte, frameSize+size))
+	return &b
 }
+
+// BlockIn makes an empty block in memory of the caller, which must not be
+// smaller than the frame of a block.
+func BlockIn(memory []byte) Block { return Block{buf: memory[:frameSize]} }
+
+// Memory is where the block is, all of it.
+func (b *Block) Memory() []byte { return b.buf[:cap(b.buf)] }
+
+// None reports whether there is no block: it is the zero value.
+func (b *Block) None() bool { return b.buf == nil }
 
 // Len is how many bytes of entries it holds.
 func (b *Block) Len() int { return len(b.buf) - frameSize }

@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// blockSize holds more than 400 ms of two G.711 parties (7.4 kB), so a full
-	// block is the exception and the tick the rule.
-	blockSize   = 8 << 10
-	blockMemory = blockSize + 28
+	// blockMemory holds more than 400 ms of two G.711 parties (7.4 kB), so a full
+	// block is the exception and the tick the rule. It is a size that the run-time
+	// has memory of: a byte more would take 1.25 kB more.
+	blockMemory = 8 << 10
 	// maxHistory bounds the control entries that are restated. A recording with
 	// more of them has its later ones once in the file, like its packets.
 	maxHistory = 4 << 10
@@ -63,7 +63,6 @@ type Codec = journal.Codec
 // goroutine; the session calls them.
 type Capture struct {
 	// What every packet needs comes first, in one cache line: see Track.
-	r     *Recorder
 	start time.Duration // of the journal's clock
 
 	// mu is a leaf lock held for nanoseconds: never across I/O, never with another
@@ -71,10 +70,10 @@ type Capture struct {
 	// their order in the file the order of their arrival, and a pause fail-closed.
 	mu      sync.Mutex
 	since   time.Duration // packets that arrived before are not taken
-	fill    *journal.Block
-	packets uint64 // taken since the writer came by
-	lost    uint64 // in the gap that is open now
-	open    bool   // begun, not paused, not stopped, not failed: packets are taken
+	fill    journal.Block // itself, not a pointer to where it is: that would be one more place
+	lost    uint64        // in the gap that is open now
+	packets uint32        // taken since the writer came by
+	open    bool          // begun, not paused, not stopped, not failed: packets are taken
 
 	begun    bool
 	paused   bool
@@ -84,12 +83,13 @@ type Capture struct {
 	begin    time.Duration
 	wall     time.Time
 	offset   time.Duration // of the stop
-	full     []*journal.Block
+	full     []journal.Block
 	tracks   uint32   // opened so far, at most maxTracks
 	all      []*Track // that are open
 	lostFrom time.Duration
 	history  []byte // control entries so far, to be restated
 
+	r     *Recorder
 	spec  Spec
 	path  string
 	share uint32 // of the writer's round that it belongs to
@@ -253,7 +253,7 @@ func (c *Capture) encode(e journal.Entry) []byte {
 
 // put appends a control entry, whatever the buffer says; mu is held.
 func (c *Capture) put(encoded []byte, keep bool) {
-	if c.fill == nil || !c.fill.Encoded(encoded) {
+	if c.fill.None() || !c.fill.Encoded(encoded) {
 		c.turn(true)
 		c.fill.Encoded(encoded) // at most MaxDetail, fits an empty block
 	}
@@ -269,17 +269,16 @@ func (c *Capture) put(encoded []byte, keep bool) {
 // turn sets the full block aside and begins a new one. It reports false when
 // there is no memory left, which a control entry does not ask for; mu is held.
 func (c *Capture) turn(must bool) bool {
-	if c.fill != nil {
+	if !c.fill.None() {
 		c.full = append(c.full, c.fill)
-		c.fill = nil
 	}
 	c.fill = c.r.block(must)
-	return c.fill != nil
+	return !c.fill.None()
 }
 
 // closeGap writes down the packets that were lost; mu is held.
 func (c *Capture) closeGap(must bool) {
-	if c.lost == 0 || c.fill == nil && !c.turn(must) {
+	if c.lost == 0 || c.fill.None() && !c.turn(must) {
 		return
 	}
 	now := c.r.o.Now()
@@ -301,29 +300,29 @@ func (c *Capture) lose(at time.Duration) {
 
 // detach takes the blocks that are ready, with the filling one when all is
 // asked for or capture ended. It reports whether that was the last of it.
-func (c *Capture) detach(dst []*journal.Block, all bool) (_ []*journal.Block, packets uint64, last bool) {
+func (c *Capture) detach(dst []journal.Block, all bool) (_ []journal.Block, packets uint64, last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	dst = append(dst, c.full...)
 	clear(c.full)
 	c.full = c.full[:0]
 	last = c.stopped || c.dead
-	if (all || last) && c.fill != nil {
+	if (all || last) && !c.fill.None() {
 		dst = append(dst, c.fill)
-		c.fill = nil
+		c.fill = journal.Block{}
 	}
-	packets, c.packets = c.packets, 0
+	packets, c.packets = uint64(c.packets), 0
 	return dst, packets, last
 }
 
 // restated returns the control entries so far in blocks of their own.
-func (c *Capture) restated() *journal.Block {
+func (c *Capture) restated() (b journal.Block) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.history) == 0 {
-		return nil
+		return b
 	}
-	b := c.r.block(true)
+	b = c.r.block(true)
 	b.Encoded(c.history) // at most maxHistory
 	return b
 }

@@ -161,7 +161,7 @@ func (t *Track) endPress(at time.Duration) {
 		Key: key, Volume: k.volume, From: k.from - c.start,
 		Length: time.Duration(k.before+uint64(k.units)) * time.Second / time.Duration(k.rate),
 	}
-	if c.fill == nil || !c.fill.Digit(at-c.start, t.number, &d) {
+	if c.fill.None() || !c.fill.Digit(at-c.start, t.number, &d) {
 		c.turn(true)
 		c.fill.Digit(at-c.start, t.number, &d) // fits an empty block
 	}

@@ -3,6 +3,8 @@ package recorder
 import (
 	"testing"
 	"unsafe"
+
+	"tapedeck/internal/voice"
 )
 
 // What a packet needs of a track and of a capture is in the first cache line of
@@ -11,6 +13,21 @@ func TestWhatEveryPacketNeedsLiesTogether(t *testing.T) {
 	const line = 64
 	var track Track
 	var c Capture
+	// Where the run-time puts them depends on their sizes.
+	g := newRig(t, nil)
+	for range 3 {
+		c := g.start(recID)
+		made := c.Track(TrackSpec{})
+		if at := uintptr(unsafe.Pointer(c)) % line; at != 0 {
+			t.Errorf("a Capture begins at byte %d of a cache line, it has %d bytes", at, unsafe.Sizeof(*c))
+		}
+		if at := uintptr(unsafe.Pointer(made)) % line; at != 0 {
+			t.Errorf("a Track begins at byte %d of a cache line, it has %d bytes", at, unsafe.Sizeof(*made))
+		}
+		if _, err := c.Stop(voice.EndStopped); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, f := range []struct {
 		name string
 		end  uintptr

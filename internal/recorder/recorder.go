@@ -269,21 +269,21 @@ func (r *Recorder) lookAtDisk() error {
 	return nil
 }
 
-// block returns an empty block, or nil when the buffer is used up. Control
+// block returns an empty block, or none when the buffer is used up. Control
 // entries must not be lost, so their blocks may go beyond it.
-func (r *Recorder) block(must bool) *journal.Block {
+func (r *Recorder) block(must bool) journal.Block {
 	if used := r.used.Add(blockMemory); used > r.o.Buffer && !must {
 		r.used.Add(-blockMemory)
-		return nil
+		return journal.Block{}
 	}
-	if b, ok := r.blocks.Get().(*journal.Block); ok {
-		return b
+	memory, ok := r.blocks.Get().(*[blockMemory]byte)
+	if !ok {
+		memory = new([blockMemory]byte)
 	}
-	return journal.NewBlock(blockSize)
+	return journal.BlockIn(memory[:])
 }
 
 func (r *Recorder) release(b *journal.Block) {
-	b.Reset()
-	r.blocks.Put(b)
+	r.blocks.Put((*[blockMemory]byte)(b.Memory()))
 	r.used.Add(-blockMemory)
 }

@@ -207,7 +207,7 @@ func TestAPacketLargerThanABlockIsAGap(t *testing.T) {
 	track := c.Track(TrackSpec{})
 	c.Begin(g.now(), time.Unix(1, 0))
 	p := g.packet(1)
-	p.Payload = make([]byte, 2*blockSize)
+	p.Payload = make([]byte, 2*blockMemory)
 	track.Take(p)
 	track.Take(g.packet(2))
 	if _, err := c.Stop(voice.EndStopped); err != nil {
@@ -332,15 +332,15 @@ func BenchmarkTake(b *testing.B) {
 	track := c.Track(TrackSpec{})
 	c.Begin(0, time.Time{})
 	p := &rtp.Received{Payload: make([]byte, 160)}
-	var blocks []*journal.Block
+	var blocks []journal.Block
 	n := 0
 	b.ReportAllocs()
 	for b.Loop() {
 		track.Take(p)
 		if n++; n%40 == 0 { // what the writer does once in 40 packets
 			blocks, _, _ = c.detach(blocks[:0], true)
-			for _, block := range blocks {
-				r.release(block)
+			for i := range blocks {
+				r.release(&blocks[i])
 			}
 		}
 	}

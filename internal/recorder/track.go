@@ -86,13 +86,13 @@ func (t *Track) Take(p *rtp.Received) {
 		c.mu.Unlock()
 		return
 	}
-	if c.fill != nil && c.lost == 0 && c.fill.Packet(at, t.number, &packet) {
+	if !c.fill.None() && c.lost == 0 && c.fill.Packet(at, t.number, &packet) {
 		c.packets++
 		c.mu.Unlock()
 		return
 	}
 	c.closeGap(false)
-	full := c.fill != nil
+	full := !c.fill.None()
 	kept := c.lost == 0 && (full && c.fill.Packet(at, t.number, &packet) || c.turn(false) && c.fill.Packet(at, t.number, &packet))
 	if kept {
 		c.packets++
@@ -148,7 +148,7 @@ func (t *Track) TakeReport(p *rtp.SenderReport) {
 	if !c.open || t.closed {
 		return
 	}
-	if c.fill != nil && c.fill.Report(at, t.number, &report) {
+	if !c.fill.None() && c.fill.Report(at, t.number, &report) {
 		return
 	}
 	// A report that there is no memory for is no loss: the next one says the same.

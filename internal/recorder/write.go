@@ -20,7 +20,7 @@ const maxBackoff = 2 * time.Second
 type writing struct {
 	called   atomic.Bool // on the writer's list of errands
 	w        *journal.Writer
-	queue    []*journal.Block // detached, not written yet
+	queue    []journal.Block // detached, not written yet
 	appends  int
 	restated time.Duration
 
@@ -137,7 +137,8 @@ func (r *Recorder) append(c *Capture) error {
 	if err := r.restate(c); err != nil {
 		return err
 	}
-	for i, b := range w.queue {
+	for i := range w.queue {
+		b := &w.queue[i]
 		began, size := time.Now(), b.Len()
 		if err := w.w.Append(b); err != nil {
 			w.queue = append(w.queue[:0], w.queue[i:]...)
@@ -163,14 +164,14 @@ func (r *Recorder) restate(c *Capture) error {
 		return nil
 	}
 	b := c.restated()
-	if b == nil {
+	if b.None() {
 		return nil
 	}
-	defer r.release(b)
+	defer r.release(&b)
 	if err := w.w.Restate(); err != nil {
 		return err
 	}
-	if err := w.w.Append(b); err != nil {
+	if err := w.w.Append(&b); err != nil {
 		return err
 	}
 	w.restated = max(now, 1)
@@ -204,8 +205,8 @@ func (r *Recorder) abandon(c *Capture, err error) {
 	c.kill()
 	w := &c.writing
 	queue, _, _ := c.detach(w.queue, true)
-	for _, b := range queue {
-		r.release(b)
+	for i := range queue {
+		r.release(&queue[i])
 	}
 	w.queue = nil
 	if w.failing {
