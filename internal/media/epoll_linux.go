@@ -25,15 +25,16 @@ type epollNetwork struct{ ring bool }
 // peer (link_linux.go). The kernel gives what the peer sends to the connected one, what
 // others send to the first.
 type epollSocket struct {
-	fd    int
-	addr  netip.AddrPort // as bound
-	six   bool           // AF_INET6
-	slot  int32          // in the poller's table while attached
-	size  int            // of the receive buffer
-	media bool           // worth a link: attached as the RTP port
+	link link // first: what a relayed packet needs of it is one cache line
 
+	fd   int
+	addr netip.AddrPort // as bound
+	size int            // of the receive buffer
+
+	slot     int32  // in the poller's table while attached
 	overflow uint32 // packets that the full buffer lost, as counted by the kernel
-	link     link
+	six      bool   // AF_INET6
+	media    bool   // worth a link: attached as the RTP port
 }
 
 func (epollNetwork) listen(addr netip.AddrPort, buffer int) (socket, error) {
@@ -396,7 +397,9 @@ func (p *epollPoller) send(s socket, to netip.AddrPort, datagram []byte) {
 	fd, name, size := es.fd, uintptr(0), uintptr(0)
 	if l := &es.link; l.fd >= 0 && l.peer == to {
 		fd = l.fd
-		l.strays = 0
+		if l.strays != 0 {
+			l.strays = 0
+		}
 		if l.seat >= 0 {
 			if at, ok := p.ring.holds(datagram); ok && p.ring.send(l.seat, datagram, sendKey(l.seat, at, len(datagram))) {
 				return

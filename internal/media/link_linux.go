@@ -13,17 +13,17 @@ import (
 // what a relayed packet costs. What others send still comes to the first socket,
 // so a peer that moves is seen as without a link.
 type link struct {
-	fd       int            // -1 = none
-	slot     int32          // in the poller's table; -1 = not there
-	seat     int32          // in the poller's ring; -1 = not there
-	backlog  []late         // received by a poller that it was detached from
-	peer     netip.AddrPort // whom it is connected to
-	overflow uint32
-
-	to     netip.AddrPort // where the datagrams go that do not use the link
-	strays int            // how many of them in a row
+	fd     int            // -1 = none
+	slot   int32          // in the poller's table; -1 = not there
+	seat   int32          // in the poller's ring; -1 = not there
+	peer   netip.AddrPort // whom it is connected to
+	strays int32          // how many in a row went without the link, to the same address
+	pile   int32          // reads to be made with care: there was more than one datagram
 	last   uint64         // turn of the last read
-	pile   int            // reads to be made with care: there was more than one datagram
+
+	to       netip.AddrPort // where the datagrams go that do not use the link
+	backlog  []late         // received by a poller that it was detached from
+	overflow uint32
 }
 
 const (
@@ -100,18 +100,19 @@ func (p *epollPoller) makeLink(s *epollSocket, at *port, to sink) {
 	if s.slot < 0 { // the leg has ended by what it read
 		err = errDetached
 	}
-	if err == nil && l.slot < 0 && !p.takeSeat(s, at) {
-		l.slot, err = p.watch(l.fd, seat{port: at, socket: s, linked: true})
+	if err == nil {
+		l.peer, l.strays = l.to, 0
+		if l.slot < 0 && !p.takeSeat(s, at) {
+			l.slot, err = p.watch(l.fd, seat{port: at, socket: s, linked: true})
+		}
 	}
 	if err != nil {
 		if l.slot >= 0 {
 			p.forget(l.fd, &l.slot)
 		}
 		_ = unix.Close(l.fd) // nothing was written to it that could be lost
-		l.fd = -1
-		return
+		l.fd, l.peer = -1, netip.AddrPort{}
 	}
-	l.peer, l.strays = l.to, 0
 }
 
 // openBeside binds a second socket to the port. The port is shared for that moment
