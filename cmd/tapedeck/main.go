@@ -22,6 +22,7 @@ type cli struct {
 	Demo      demoCmd          `cmd:"" help:"Record a call between two built-in parties, and show the result."`
 	Bench     benchCmd         `cmd:"" help:"Measure how many bridged and recorded calls this machine holds."`
 	Relay     benchRelayCmd    `cmd:"" name:"bench-relay" hidden:""`
+	MakeFiles makeFilesCmd     `cmd:"" name:"make-files" hidden:""`
 	Workspace workspaceCmd     `cmd:"" help:"Administer workspaces."`
 	Channel   channelCmd       `cmd:"" help:"Administer voice channels."`
 	Key       keyCmd           `cmd:"" help:"Administer access keys."`

@@ -73,7 +73,11 @@ func (c *serveCmd) Run(ctx context.Context, out io.Writer) error {
 		cfg.Media.Workers = runtime.GOMAXPROCS(0)
 	}
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + cfg.Media.Workers)
-	s, err := server.New(ctx, server.Options{Config: cfg, Logger: log, Version: version, Alone: true})
+	aside, err := server.WorkshopCommand(makeFiles)
+	if err != nil {
+		log.Warn("files are made in the server", "error", err)
+	}
+	s, err := server.New(ctx, server.Options{Config: cfg, Logger: log, Version: version, Alone: true, Workshop: aside})
 	if err != nil {
 		return err
 	}
@@ -82,3 +86,12 @@ func (c *serveCmd) Run(ctx context.Context, out io.Writer) error {
 	}
 	return s.Run(ctx)
 }
+
+// makeFiles is the name of makeFilesCmd, which the server starts.
+const makeFiles = "make-files"
+
+// makeFilesCmd makes files for a server, which starts it.
+type makeFilesCmd struct{}
+
+// Run makes files until the server ends.
+func (c *makeFilesCmd) Run() error { return server.RunWorkshop() }

@@ -101,6 +101,9 @@ func engines() []Package {
 		{Path: "media", Floor: Engines, Imports: []string{"audio", "codec", "dtmf", "jitter", "rtp", "tone", "sdp"}, Does: "legs, bridges that relay or transcode, prompts, listeners and taps, on epoll workers"},
 		{Path: "recorder", Floor: Engines, Imports: []string{"voice", "rtp", "journal"}, Does: "captures: packets of a call into its journal"},
 		{Path: "render", Floor: Engines, Imports: []string{"voice", "audio", "timeline", "codec", "journal", "wav", "codec/opus", "flac", "mp3", "ogg"}, Does: "journal to plan to WAV and receipt"},
+		// workshop does what render does, in other processes too; so it stands in render,
+		// and both sides of its socket are in one package.
+		{Path: "render/workshop", Floor: Engines, Imports: []string{"voice", "journal", "blob", "wav", "render"}, Does: "files are made in processes of their own, which yield to the calls"},
 		{Path: "archive", Floor: Engines, Imports: []string{"voice", "blob"}, Does: "finished recordings into the bucket and out of it"},
 		{Path: "auth", Floor: Engines, Imports: []string{"voice", "store"}, Does: "access keys: secret to principal"},
 		{Path: "speech", Floor: Engines, Imports: []string{"voice", "audio", "wav", "fetch"}, Does: "text to speech and speech to text, by programs and services"},
@@ -129,7 +132,7 @@ func doors() []Package {
 		// recording. It joins three engines, so it stands above them; jobs is
 		// among them, because a render that can never succeed says so to the
 		// runner (jobs.Permanent).
-		{Path: "publish", Floor: Doors, Imports: []string{"voice", "store", "recorder", "render", "archive", "journal", "jobs", "background", "blob", "wav"}, Does: "a finished journal becomes an available recording"},
+		{Path: "publish", Floor: Doors, Imports: []string{"voice", "store", "recorder", "render", "render/workshop", "archive", "journal", "jobs", "background", "blob", "wav"}, Does: "a finished journal becomes an available recording"},
 	}
 }
 

@@ -16,7 +16,11 @@ import (
 type Options struct {
 	// Parallel is how many pieces of work are done at once, beside one more that
 	// only First may begin; 0 = one less than there are CPUs, at least one.
-	Parallel   int
+	Parallel int
+	// Elsewhere: what is heavy in the work is done by other processes. Then it is done
+	// on the goroutine that calls, since a thread of low priority would only hold up
+	// the collection of memory.
+	Elsewhere  bool
 	Registerer prometheus.Registerer // nil = no metrics
 }
 
@@ -27,8 +31,9 @@ type Pool struct {
 	// and takes it out; who finds it full waits, first come first served.
 	places chan struct{}
 	// spare has the token of a piece that First began when all places were taken.
-	spare   chan struct{}
-	waiting atomic.Int64
+	spare     chan struct{}
+	elsewhere bool
+	waiting   atomic.Int64
 }
 
 // ErrBusy means that no place became free in the time that there was.
@@ -42,7 +47,7 @@ func New(o Options) (*Pool, error) {
 	if o.Parallel == 0 {
 		o.Parallel = max(1, runtime.NumCPU()-1)
 	}
-	p := &Pool{places: make(chan struct{}, o.Parallel), spare: make(chan struct{}, 1)}
+	p := &Pool{places: make(chan struct{}, o.Parallel), spare: make(chan struct{}, 1), elsewhere: o.Elsewhere}
 	if o.Registerer == nil {
 		return p, nil
 	}
@@ -59,8 +64,8 @@ func New(o Options) (*Pool, error) {
 // only First may begin.
 func (p *Pool) Parallel() int { return cap(p.places) }
 
-// Do waits for a place, does the work on a thread of low priority, and returns
-// its error. When the context ends before there is a place, nothing is done. A
+// Do waits for a place, does the work on a thread of low priority (see
+// Options.Elsewhere), and returns its error. When the context ends before there is a place, nothing is done. A
 // panic of the work is its error.
 func (p *Pool) Do(ctx context.Context, work func(context.Context) error) error {
 	return p.do(ctx, nil, nil, work)
@@ -87,6 +92,9 @@ func (p *Pool) do(ctx context.Context, other chan struct{}, late <-chan time.Tim
 		return err
 	}
 	defer func() { <-taken }()
+	if p.elsewhere {
+		return guard(ctx, work)
+	}
 	done := make(chan error, 1) // sent to once, by the goroutine below
 	go func() {
 		// Never unlocked: the thread is of no use to anybody else.

@@ -130,6 +130,26 @@ func TestFirst(t *testing.T) {
 	}
 }
 
+// TestElsewhere: what only waits for other processes has the same bound and the
+// same ends.
+func TestElsewhere(t *testing.T) {
+	testkit.Timeout(t, time.Minute)
+	testkit.NoLeaks(t)
+	p, err := background.New(background.Options{Parallel: 1, Elsewhere: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = p.Do(t.Context(), func(ctx context.Context) error {
+		return p.Within(ctx, time.Millisecond, func(context.Context) error { t.Error("done without a place"); return nil })
+	})
+	if !errors.Is(err, background.ErrBusy) {
+		t.Errorf("error is %v", err)
+	}
+	if err := p.First(t.Context(), func(context.Context) error { panic("ouch") }); err == nil || !strings.Contains(err.Error(), "ouch") {
+		t.Errorf("a panic is %v", err)
+	}
+}
+
 // TestFaults: an error and a panic of the work are the caller's, and the place
 // is free again.
 func TestFaults(t *testing.T) {

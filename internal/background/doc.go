@@ -3,7 +3,9 @@
 //
 //	Do, First, Within(ctx, work) → wait for a place → thread of low priority → work(ctx) → its error
 //
-// Publish does all its rendering and converting in here. The masters of
+// Publish does all its rendering and converting in here; when processes of their
+// own do the heavy part (internal/render/workshop), the work only waits for them,
+// and needs no thread of its own. The masters of
 // recordings have a place of their own (First), so that they never wait for what
 // was only asked for. A piece of work runs in
 // a goroutine that Do starts and joins; the thread ends with it, because a

@@ -70,9 +70,10 @@ func (s *Step) machine(o *Options, m *meter) {
 	if m.took <= 0 || s.Connected == 0 {
 		return
 	}
-	used, took := m.to.cpu-m.from.cpu, m.took.Seconds()
+	used, others, took := m.to.cpu-m.from.cpu, m.to.others-m.from.others, m.took.Seconds()
 	s.CPU = used.Seconds() / took / float64(len(o.ServerCores))
-	s.CPUPerMinute = used.Seconds() / (float64(s.Connected) * m.took.Minutes())
+	s.RenderCPU = others.Seconds() / took / float64(len(o.ServerCores))
+	s.CPUPerMinute = (used + others).Seconds() / (float64(s.Connected) * m.took.Minutes())
 	if through := s.Sent - s.Lost; through > 0 {
 		s.CPUPerPacket = float64(used.Microseconds()) / float64(through)
 	}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -85,33 +86,64 @@ func startOn(cmd *exec.Cmd, cores []int) (err error) {
 	return cmd.Start()
 }
 
-// usage is what a process has used so far.
+// usage is what a process has used so far, and those that it started.
 type usage struct {
-	cpu time.Duration // user and system
-	rss int64         // bytes
+	cpu    time.Duration // user and system
+	others time.Duration // likewise, of the processes that it started
+	rss    int64         // bytes, with those of these processes
 }
 
+// usageOf reads what a process uses, and those that it started, ended ones
+// included.
 func usageOf(pid int) (u usage, err error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	own, err := statOf(strconv.Itoa(pid))
 	if err != nil {
 		return u, err
 	}
-	// The name, in parentheses, may hold anything; what follows are numbers.
-	text := string(stat)
-	f := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	const utime, stime, rss = 11, 12, 21 // proc(5), counted from the state
-	if len(f) <= rss {
-		return u, fmt.Errorf("read what process %d uses: %w", pid, fs.ErrInvalid)
+	u = usage{cpu: own.cpu, others: own.waited, rss: own.rss}
+	list, err := os.ReadDir("/proc")
+	if err != nil {
+		return u, err
 	}
-	var n [3]int64
-	for i, at := range []int{utime, stime, rss} {
-		if n[i], err = strconv.ParseInt(f[at], 10, 64); err != nil {
-			return u, fmt.Errorf("read what process %d uses: %w", pid, err)
+	for _, e := range list {
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
+		}
+		s, err := statOf(e.Name())
+		if err == nil && s.parent == int64(pid) { // else it has just ended
+			u.others += s.cpu + s.waited
+			u.rss += s.rss
 		}
 	}
-	u.cpu = time.Duration(n[0]+n[1]) * time.Second / userHz
-	u.rss = n[2] * int64(os.Getpagesize())
 	return u, nil
+}
+
+// stat is what proc(5) says of one process.
+type stat struct {
+	parent      int64
+	cpu, waited time.Duration // its own; of the processes that it has waited for
+	rss         int64
+}
+
+func statOf(pid string) (s stat, err error) {
+	text, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return s, err
+	}
+	// The name, in parentheses, may hold anything; what follows are numbers.
+	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	at := []int{1, 11, 12, 13, 14, 21} // parent, utime, stime, cutime, cstime, rss: counted from the state
+	n := make([]int64, len(at))
+	for i, k := range at {
+		if k >= len(f) {
+			return s, fmt.Errorf("read what process %s uses: %w", pid, fs.ErrInvalid)
+		}
+		if n[i], err = strconv.ParseInt(f[k], 10, 64); err != nil {
+			return s, fmt.Errorf("read what process %s uses: %w", pid, err)
+		}
+	}
+	ticks := func(n int64) time.Duration { return time.Duration(n) * time.Second / userHz }
+	return stat{parent: n[0], cpu: ticks(n[1] + n[2]), waited: ticks(n[3] + n[4]), rss: n[5] * int64(os.Getpagesize())}, nil
 }
 
 // sizesOf reads the sizes of the server.

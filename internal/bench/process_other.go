@@ -20,8 +20,8 @@ func keepOn([]int) (func() error, error) { return nil, errSystem }
 func startOn(*exec.Cmd, []int) error { return errSystem }
 
 type usage struct {
-	cpu time.Duration
-	rss int64
+	cpu, others time.Duration
+	rss         int64
 }
 
 func usageOf(int) (usage, error) { return usage{}, errSystem }

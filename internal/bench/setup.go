@@ -24,6 +24,7 @@ type SetUp struct {
 	P99        float64 `json:"setUpP99Ms"`
 	Loss       float64 `json:"loss"`         // of the frames of calls that were up
 	CPU        float64 `json:"cpu"`          // of the server's cores, until the last call was hung up
+	RenderCPU  float64 `json:"renderCpu"`    // likewise, by the processes that make files
 	CPUPerCall float64 `json:"cpuPerCallMs"` // of all that a call was, until its file was made
 	Available  int     `json:"recordings"`   // files that were made
 }
@@ -61,7 +62,9 @@ func setUp(ctx context.Context, o *Options, rate float64) (s SetUp, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.CPU = (after.cpu - before.cpu).Seconds() / time.Since(begun).Seconds() / float64(len(o.ServerCores))
+	took := time.Since(begun).Seconds() * float64(len(o.ServerCores))
+	s.RenderCPU = (after.others - before.others).Seconds() / took
+	s.CPU = (after.cpu - before.cpu).Seconds() / took
 	s.Connected, s.Broken = r.Connected, r.Broken
 	s.P50, s.P99 = ms(r.SetUp.Quantile(0.5)), ms(r.SetUp.Quantile(0.99))
 	if r.Sent > 0 {
@@ -78,13 +81,13 @@ func setUp(ctx context.Context, o *Options, rate float64) (s SetUp, err error) {
 		}
 	}
 	if s.Connected > 0 {
-		s.CPUPerCall = ms(after.cpu-before.cpu) / float64(s.Connected)
+		s.CPUPerCall = ms(after.cpu+after.others-before.cpu-before.others) / float64(s.Connected)
 	}
 	return s, nil
 }
 
 // String is a line for a person.
 func (s SetUp) String() string {
-	return fmt.Sprintf("%g calls a second: %d of %d up, %d broken, set-up p50 %.0f p99 %.0f ms, loss %.4f %%, cpu %.0f %%, %.2f ms a call, %d files",
-		s.PerSecond, s.Connected, s.Calls, s.Broken, s.P50, s.P99, 100*s.Loss, 100*s.CPU, s.CPUPerCall, s.Available)
+	return fmt.Sprintf("%g calls a second: %d of %d up, %d broken, set-up p50 %.0f p99 %.0f ms, loss %.4f %%, cpu %.0f %% (files %.0f %%), %.2f ms a call, %d files",
+		s.PerSecond, s.Connected, s.Calls, s.Broken, s.P50, s.P99, 100*s.Loss, 100*s.CPU, 100*s.RenderCPU, s.CPUPerCall, s.Available)
 }

@@ -34,9 +34,10 @@ type Step struct {
 	P99  float64 `json:"latencyP99Ms"`
 	P999 float64 `json:"latencyP999Ms"`
 
-	CPU           float64 `json:"cpu"`      // of the server's cores, while all talked
-	CoreBusy      float64 `json:"coreBusy"` // of the server's cores, whoever used them
-	Steal         float64 `json:"steal"`    // of the server's cores, taken by the host of this machine
+	CPU           float64 `json:"cpu"`       // of the server's cores, by its process, while all talked
+	RenderCPU     float64 `json:"renderCpu"` // likewise, by its processes that make files and yield to it
+	CoreBusy      float64 `json:"coreBusy"`  // of the server's cores, whoever used them
+	Steal         float64 `json:"steal"`     // of the server's cores, taken by the host of this machine
 	LoadSteal     float64 `json:"loadSteal"`
 	CPUPerMinute  float64 `json:"cpuSecondsPerCallMinute"`
 	CPUPerPacket  float64 `json:"cpuMicrosPerPacket"` // that came through
@@ -301,6 +302,6 @@ func (s Step) String() string {
 	if !s.Held {
 		verdict = "not held: " + strings.Join(s.Reasons, "; ")
 	}
-	return fmt.Sprintf("%d calls: loss %.4f %%, one way p50 %.2f p99 %.2f p99.9 %.2f ms, cpu %.0f %% (load %.0f %%, late %.1f ms, stolen %.1f %%), %.4f cpu-s/call-min, %.2f µs/packet, %d kB/call, set-up p99 %.0f ms; %s",
-		s.Calls, 100*s.Loss, s.P50, s.P99, s.P999, 100*s.CPU, 100*s.LoadCPU, s.LoadLate, 100*s.Steal, s.CPUPerMinute, s.CPUPerPacket, s.RSSPerCall/1000, s.SetUpP99, verdict)
+	return fmt.Sprintf("%d calls: loss %.4f %%, one way p50 %.2f p99 %.2f p99.9 %.2f ms, cpu %.0f %% (files %.0f %%, load %.0f %%, late %.1f ms, stolen %.1f %%), %.4f cpu-s/call-min, %.2f µs/packet, %d kB/call, set-up p99 %.0f ms; %s",
+		s.Calls, 100*s.Loss, s.P50, s.P99, s.P999, 100*s.CPU, 100*s.RenderCPU, 100*s.LoadCPU, s.LoadLate, 100*s.Steal, s.CPUPerMinute, s.CPUPerPacket, s.RSSPerCall/1000, s.SetUpP99, verdict)
 }

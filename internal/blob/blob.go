@@ -39,7 +39,15 @@ var (
 type Bucket struct {
 	driver  Driver
 	buffers *sync.Pool // of *[]byte, to read what is stored
+	summer  Summer     // of large files; nil = none
 }
+
+// Summer reads all of r and returns its size and SHA-256, as Sum does.
+type Summer func(ctx context.Context, r io.Reader) (Info, error)
+
+// largeFrom is the size in bytes from which a Summer is worth what it takes to
+// call it.
+const largeFrom = 1 << 20
 
 // Driver moves the bytes of one kind of storage. Keys are checked before they
 // come here. A driver publishes a blob whole and durably, replaces one that is
@@ -76,6 +84,14 @@ func New(d Driver) *Bucket {
 	}}}
 }
 
+// SummedBy returns the same bucket, which lets another read large files through to
+// sum them.
+func (b *Bucket) SummedBy(s Summer) *Bucket {
+	out := *b
+	out.summer = s
+	return &out
+}
+
 // Together puts what fn puts into the bucket that it is given. Only when Together
 // returns nil do the blobs survive a crash.
 func (b *Bucket) Together(fn func(*Bucket) error) error {
@@ -84,7 +100,7 @@ func (b *Bucket) Together(fn func(*Bucket) error) error {
 		return fn(b)
 	}
 	group, commit := g.Group()
-	if err := fn(&Bucket{driver: group, buffers: b.buffers}); err != nil {
+	if err := fn(&Bucket{driver: group, buffers: b.buffers, summer: b.summer}); err != nil {
 		return errors.Join(err, commit())
 	}
 	return commit()
@@ -117,7 +133,7 @@ func (b *Bucket) Put(ctx context.Context, key string, r io.Reader) (Info, error)
 	if err := CheckKey(key); err != nil {
 		return Info{}, err
 	}
-	sum := newSummer(r)
+	sum := newCounter(r)
 	if err := b.driver.Put(ctx, key, sum); err != nil {
 		return Info{}, fmt.Errorf("put blob %s: %w", key, err)
 	}
@@ -240,13 +256,25 @@ func Sum(ctx context.Context, r io.Reader) (Info, error) {
 }
 
 func (b *Bucket) sum(ctx context.Context, r io.Reader) (Info, error) {
+	if b.summer != nil && large(r) {
+		return b.summer(ctx, r)
+	}
 	buf := b.buffers.Get().(*[]byte)
 	defer b.buffers.Put(buf)
 	return sumIn(ctx, r, *buf)
 }
 
+func large(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	if !ok {
+		return false
+	}
+	stat, err := f.Stat()
+	return err == nil && stat.Size() >= largeFrom
+}
+
 func sumIn(ctx context.Context, r io.Reader, buf []byte) (Info, error) {
-	sum := newSummer(Reader(ctx, r))
+	sum := newCounter(Reader(ctx, r))
 	for {
 		_, err := sum.Read(buf)
 		if errors.Is(err, io.EOF) {
@@ -258,23 +286,23 @@ func sumIn(ctx context.Context, r io.Reader, buf []byte) (Info, error) {
 	}
 }
 
-// summer hashes what is read through it.
-type summer struct {
+// counter hashes what is read through it.
+type counter struct {
 	r    io.Reader
 	hash hash.Hash
 	size int64
 }
 
-func newSummer(r io.Reader) *summer { return &summer{r: r, hash: sha256.New()} }
+func newCounter(r io.Reader) *counter { return &counter{r: r, hash: sha256.New()} }
 
-func (s *summer) Read(p []byte) (int, error) {
+func (s *counter) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	s.size += int64(n)
 	s.hash.Write(p[:n]) // never fails
 	return n, err
 }
 
-func (s *summer) info() Info {
+func (s *counter) info() Info {
 	return Info{Size: s.size, SHA256: hex.EncodeToString(s.hash.Sum(nil))}
 }
 

@@ -65,6 +65,33 @@ func TestVerifies(t *testing.T) {
 	}
 }
 
+// TestSummedBy: large files are summed by who was asked to, alone and together with
+// others; what it says counts, its error too.
+func TestSummedBy(t *testing.T) {
+	small, large := testkit.WriteFile(t, t.TempDir(), "f", "content"), testkit.WriteFile(t, t.TempDir(), "f", strings.Repeat("content", 1<<18))
+	calls := 0
+	var fault error
+	b := blob.New(liar{keeps: ""}).SummedBy(func(ctx context.Context, r io.Reader) (blob.Info, error) {
+		calls++
+		info, err := blob.Sum(ctx, r)
+		return info, errors.Join(err, fault)
+	})
+	for path, want := range map[string]int{small: 0, large: 1} {
+		calls = 0
+		err := b.Together(func(b *blob.Bucket) error {
+			_, err := b.PutFile(t.Context(), "k", path)
+			return err
+		})
+		if !errors.Is(err, blob.ErrMismatch) || calls != want {
+			t.Errorf("%v after %d calls, want %d", err, calls, want)
+		}
+	}
+	fault = errors.New("no")
+	if _, err := b.PutFile(t.Context(), "k", large); !errors.Is(err, fault) {
+		t.Errorf("the fault is %v", err)
+	}
+}
+
 // TestCheckKey: what is let through can be a path below a folder on any system.
 func TestCheckKey(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

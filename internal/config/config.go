@@ -44,6 +44,7 @@ type Recording struct {
 	Flush       time.Duration // journal blocks are written this often
 	Sync        time.Duration // and synced to disk this often
 	Renderers   int           // files made at once; 0 = one less than CPUs, at least one
+	Process     bool          // files are made in processes of their own
 }
 
 // Session limits calls.
@@ -103,6 +104,7 @@ func Default() *Config {
 			KeepJournal: 24 * time.Hour,
 			Flush:       400 * time.Millisecond,
 			Sync:        time.Second,
+			Process:     true,
 		},
 		Session: Session{MinSE: 90 * time.Second, Expires: 30 * time.Minute},
 		Media:   Media{Uring: true, Timeout: 5 * time.Minute, Cooldown: 5 * time.Second},

@@ -82,6 +82,11 @@ func recordingFields() []Field {
 		durationField("recording.flush", "how often what is recorded is written", func(c *Config) *time.Duration { return &c.Recording.Flush }, 10*time.Millisecond, 10*time.Second),
 		durationField("recording.sync", "how often what is written is synced to disk", func(c *Config) *time.Duration { return &c.Recording.Sync }, 10*time.Millisecond, time.Minute),
 		intField("recording.renderers", "files made from recordings at once, beside one more for masters; 0 = one less than there are CPUs, at least 1", func(c *Config) *int { return &c.Recording.Renderers }, 1024),
+		{
+			Key: "recording.render_process", Help: "make files in processes of their own, which calls do not feel, else in the server",
+			get: func(c *Config) string { return strconv.FormatBool(c.Recording.Process) },
+			set: func(c *Config, s string) (err error) { c.Recording.Process, err = yesNo(s); return err },
+		},
 	}
 }
 

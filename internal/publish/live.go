@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"tapedeck/internal/background"
-	"tapedeck/internal/blob"
 	"tapedeck/internal/render"
 	"tapedeck/internal/voice"
 )
@@ -68,7 +67,7 @@ func (p *Publisher) soFar(ctx context.Context, rec *voice.Recording, what string
 func (p *Publisher) live(ctx context.Context, rec *voice.Recording, format voice.AudioFormat) (*os.File, string, error) {
 	name, sha256 := string(rec.ID)+".live", ""
 	out, err := p.fleeting(name, func(f *os.File) error {
-		receipt, err := p.render(ctx, rec, p.layout(rec), f)
+		receipt, err := p.render(ctx, rec, p.layout(rec), f, nil)
 		sha256 = receipt.File.SHA256
 		return err
 	})
@@ -77,13 +76,10 @@ func (p *Publisher) live(ctx context.Context, rec *voice.Recording, format voice
 	}
 	master := out
 	out, err = p.fleeting(name, func(f *os.File) error {
-		if err := render.Convert(ctx, master, f, format, nil); err != nil {
+		if err := p.convert(ctx, master, f, format, nil); err != nil {
 			return err
 		}
-		if _, err := f.Seek(0, io.SeekStart); err != nil {
-			return err
-		}
-		info, err := blob.Sum(ctx, f)
+		info, err := p.sum(ctx, f)
 		sha256 = info.SHA256
 		return err
 	})
@@ -98,9 +94,7 @@ func (p *Publisher) live(ctx context.Context, rec *voice.Recording, format voice
 func (p *Publisher) LivePeaks(ctx context.Context, rec voice.Recording, points int) (voice.Peaks, error) {
 	made, err := p.soFar(ctx, &rec, "peaks", func(ctx context.Context) (*os.File, string, error) {
 		picture, err := p.fleeting(string(rec.ID)+".peaks", func(f *os.File) error {
-			layout := p.layout(&rec)
-			layout.Peaks = f
-			_, err := p.render(ctx, &rec, layout, nowhere{})
+			_, err := p.render(ctx, &rec, p.layout(&rec), nil, f)
 			return err
 		})
 		return picture, "", err
@@ -137,12 +131,3 @@ func readPeaks(r io.Reader, points int) (voice.Peaks, error) {
 	}
 	return out, nil
 }
-
-// nowhere takes a file that nobody wants.
-type nowhere struct{}
-
-// Write takes all.
-func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
-
-// Seek fails: a file whose length is known beforehand is written front to back.
-func (nowhere) Seek(int64, int) (int64, error) { return 0, errors.ErrUnsupported }

@@ -12,6 +12,7 @@ import (
 
 	"tapedeck/internal/journal"
 	"tapedeck/internal/render"
+	"tapedeck/internal/render/workshop"
 	"tapedeck/internal/voice"
 )
 
@@ -74,27 +75,34 @@ func (p *Publisher) layout(rec *voice.Recording) render.Layout {
 	return render.Layout{Stereo: rec.Stereo, MaxLength: rec.MaxLength, EndCause: rec.EndCause, Ended: rec.EndedAt, Software: p.o.Software}
 }
 
-// render writes the WAV of the recording's journal, as far as it goes.
-func (p *Publisher) render(ctx context.Context, rec *voice.Recording, l render.Layout, w io.WriteSeeker) (receipt render.Receipt, err error) {
-	l.Desk = p.desks.take()
-	defer p.desks.giveBack(l.Desk)
-	j, err := journal.OpenIn(p.o.Recorder.Path(rec.ID), l.Desk.Window())
+// render has the WAV of the recording's journal made, as far as it goes. out and
+// peaks may be nil.
+func (p *Publisher) render(ctx context.Context, rec *voice.Recording, l render.Layout, out, peaks *os.File) (render.Receipt, error) {
+	made, err := p.o.Workshop.Make(ctx, &workshop.Order{
+		Journal: p.o.Recorder.Path(rec.ID), Layout: l, Out: out, Peaks: peaks, Progress: l.Progress,
+	})
 	var corrupt *journal.CorruptError
-	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt) {
-		return receipt, fmt.Errorf("%w: %w", errNoJournal, err)
+	if errors.Is(err, workshop.ErrJournal) && (errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt)) {
+		return made.Receipt, fmt.Errorf("%w: %w", errNoJournal, err)
 	}
 	if err != nil {
-		return receipt, fmt.Errorf("open journal of %s: %w", rec.ID, err)
+		return made.Receipt, fmt.Errorf("render recording %s: %w", rec.ID, err)
 	}
-	defer func() { err = errors.Join(err, j.Close()) }()
-	plan, err := render.Make(j, l)
-	if err != nil {
-		return receipt, fmt.Errorf("plan recording %s: %w", rec.ID, err)
+	return made.Receipt, nil
+}
+
+// convert has a file of the format made of a WAV file, which is at its start.
+func (p *Publisher) convert(ctx context.Context, master io.Reader, out *os.File, format voice.AudioFormat, progress func(done, total int64)) error {
+	_, err := p.o.Workshop.Make(ctx, &workshop.Order{Source: master, Out: out, Format: format, Progress: progress})
+	return err
+}
+
+// sum has a file read from its start and summed.
+func (p *Publisher) sum(ctx context.Context, f *os.File) (workshop.Result, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return workshop.Result{}, err
 	}
-	if receipt, err = plan.Write(ctx, w); err != nil {
-		return receipt, fmt.Errorf("render recording %s: %w", rec.ID, err)
-	}
-	return receipt, nil
+	return p.o.Workshop.Make(ctx, &workshop.Order{Source: f})
 }
 
 // sign makes the document of a receipt that is stored and served.

@@ -16,6 +16,7 @@ import (
 	"tapedeck/internal/jobs"
 	"tapedeck/internal/recorder"
 	"tapedeck/internal/render"
+	"tapedeck/internal/render/workshop"
 	"tapedeck/internal/store"
 	"tapedeck/internal/voice"
 )
@@ -35,8 +36,10 @@ type Options struct {
 	KeepJournal time.Duration
 	// Software is our name and version, for the receipt.
 	Software string
-	// Background does the rendering and converting.
+	// Background has the places in which files are made, one after the other.
 	Background *background.Pool
+	// Workshop makes them; nil = on the goroutine that has the place.
+	Workshop Workshop
 	// Wake tells the runner of the jobs that one was committed; nil = it finds out
 	// by itself.
 	Wake func()
@@ -54,6 +57,13 @@ type Signer interface {
 	Sign(receipt []byte) ([]byte, error)
 }
 
+// Workshop does what is heavy in the making of a file: it reads journals and files
+// through, and writes what is made of them. *workshop.Here does it in this process,
+// *workshop.Crew in others.
+type Workshop interface {
+	Make(ctx context.Context, o *workshop.Order) (workshop.Result, error)
+}
+
 // Publisher makes recordings available.
 type Publisher struct {
 	o        Options
@@ -62,7 +72,6 @@ type Publisher struct {
 	progress progress // of the renders that are being made
 
 	snapshots snapshots // of running recordings, that are about to be made
-	desks     desks
 }
 
 // New makes a Publisher, and empties WorkDir of what a crash left in it.
@@ -72,6 +81,9 @@ func New(o Options) (*Publisher, error) {
 	}
 	if o.Wake == nil {
 		o.Wake = func() {}
+	}
+	if o.Workshop == nil {
+		o.Workshop = &workshop.Here{}
 	}
 	if o.Patience <= 0 {
 		o.Patience = 20 * time.Second
@@ -191,9 +203,7 @@ func (p *Publisher) master(ctx context.Context, rec *voice.Recording, peaks *voi
 	var err error
 	wav, err = p.scratch(string(rec.ID)+".wav", func(f *os.File) (err error) {
 		picture, err = p.scratch(string(peaks.ID), func(points *os.File) (err error) {
-			layout := p.layout(rec)
-			layout.Peaks = points
-			receipt, err = p.render(ctx, rec, layout, f)
+			receipt, err = p.render(ctx, rec, p.layout(rec), f, points)
 			return err
 		})
 		return err

@@ -12,6 +12,7 @@ import (
 	"tapedeck/internal/blob"
 	"tapedeck/internal/jobs"
 	"tapedeck/internal/render"
+	"tapedeck/internal/render/workshop"
 	"tapedeck/internal/store"
 	"tapedeck/internal/voice"
 	"tapedeck/internal/wav"
@@ -147,9 +148,10 @@ func (p *Publisher) derive(ctx context.Context, rec voice.Recording, r voice.Ren
 	defer func() { err = errors.Join(err, master.Close()) }()
 	return p.scratch(string(r.ID), func(f *os.File) error {
 		if r.Kind == voice.RenderPeaks {
-			return render.WAVPeaks(ctx, master, f)
+			_, err := p.o.Workshop.Make(ctx, &workshop.Order{Source: master, Peaks: f})
+			return err
 		}
-		return render.Convert(ctx, master, f, r.Format, p.progress.of(r.ID))
+		return p.convert(ctx, master, f, r.Format, p.progress.of(r.ID))
 	})
 }
 
@@ -160,7 +162,7 @@ func (p *Publisher) again(ctx context.Context, rec *voice.Recording, r *voice.Re
 	layout.Stereo, layout.Swap, layout.Progress = r.Stereo, r.Swap, p.progress.of(r.ID)
 	var receipt render.Receipt
 	path, err = p.scratch(string(r.ID)+".wav", func(f *os.File) (err error) {
-		receipt, err = p.render(ctx, rec, layout, f)
+		receipt, err = p.render(ctx, rec, layout, f, nil)
 		return err
 	})
 	if err != nil {
@@ -179,7 +181,7 @@ func (p *Publisher) again(ctx context.Context, rec *voice.Recording, r *voice.Re
 		if err != nil {
 			return "", nil, err
 		}
-		info, err := sum(ctx, path)
+		info, err := p.sumOf(ctx, path)
 		if err != nil {
 			return "", nil, err
 		}
@@ -201,15 +203,16 @@ func (p *Publisher) reformat(ctx context.Context, master string, r *voice.Render
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
 	return p.scratch(string(r.ID)+r.Format.Extension(), func(f *os.File) error {
-		return render.Convert(ctx, in, f, r.Format, p.progress.of(r.ID))
+		return p.convert(ctx, in, f, r.Format, p.progress.of(r.ID))
 	})
 }
 
-func sum(ctx context.Context, path string) (blob.Info, error) {
+// sumOf sums a scratch file.
+func (p *Publisher) sumOf(ctx context.Context, path string) (workshop.Result, error) {
 	f, err := os.Open(filepath.Clean(path))
 	if err != nil {
-		return blob.Info{}, err
+		return workshop.Result{}, err
 	}
-	info, err := blob.Sum(ctx, f)
-	return info, errors.Join(err, f.Close())
+	made, err := p.sum(ctx, f)
+	return made, errors.Join(err, f.Close())
 }

@@ -14,9 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"tapedeck/internal/admin"
-	"tapedeck/internal/archive"
 	"tapedeck/internal/auth"
-	"tapedeck/internal/background"
 	"tapedeck/internal/blob"
 	"tapedeck/internal/blob/fileblob"
 	"tapedeck/internal/config"
@@ -49,6 +47,11 @@ type Options struct {
 	// Alone: the process is this server and nothing else, so that its media may go
 	// before all other threads.
 	Alone bool
+
+	// Workshop is the program, and its arguments, that calls RunWorkshop: files are
+	// made in processes of it, if the configuration does not say otherwise. Empty =
+	// they are made in this one.
+	Workshop []string
 
 	// Where the journals of running recordings are written, and how long a disk that
 	// fails is tried again before a recording is given up. For tests of faults; nil
@@ -210,20 +213,8 @@ func (s *Server) openEngines(context.Context) (err error) {
 // openCalls: sessions, publisher, jobs, dispatch.
 func (s *Server) openCalls(context.Context) (err error) {
 	c := s.o.Config
-	kept, err := archive.New(archive.Options{Bucket: s.bucket})
+	kept, heavy, err := s.openFiles()
 	if err != nil {
-		return err
-	}
-	heavy, err := background.New(background.Options{Parallel: c.Recording.Renderers, Registerer: s.registry})
-	if err != nil {
-		return err
-	}
-	if s.publisher, err = publish.New(publish.Options{
-		DB: s.db, Recorder: s.recorder, Archive: kept, Signer: s.key, WorkDir: s.dir.in(workName),
-		KeepJournal: c.Recording.KeepJournal, Software: "tapedeck " + s.o.Version,
-		Background: heavy, Wake: func() { s.runner.Wake() },
-		Logger: s.log, Registerer: s.registry,
-	}); err != nil {
 		return err
 	}
 	if err := s.openPrompts(kept); err != nil {
