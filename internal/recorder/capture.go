@@ -12,8 +12,7 @@ import (
 
 const (
 	// blockMemory holds more than 400 ms of two G.711 parties (7.4 kB), so a full
-	// block is the exception and the tick the rule. It is a size that the run-time
-	// has memory of: a byte more would take 1.25 kB more.
+	// block is the exception and the tick the rule. It is whole pages.
 	blockMemory = 8 << 10
 	// maxHistory bounds the control entries that are restated. A recording with
 	// more of them has its later ones once in the file, like its packets.

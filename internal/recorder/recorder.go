@@ -64,7 +64,7 @@ var (
 type Recorder struct {
 	o       Options
 	metrics *metrics
-	blocks  sync.Pool    // of *journal.Block
+	blocks  *blocks
 	used    atomic.Int64 // bytes of blocks in use
 
 	// The syncer's.
@@ -111,7 +111,7 @@ func New(o Options) (*Recorder, error) {
 		return nil, fmt.Errorf("recorder: make the directory of journals: %w", err)
 	}
 	r := &Recorder{
-		o:       o,
+		o: o, blocks: newBlocks(o.Buffer),
 		toWrite: errands{some: make(chan struct{}, 1)},
 		toSync:  errands{some: make(chan struct{}, 1)},
 		quit:    make(chan struct{}),
@@ -237,7 +237,7 @@ func (r *Recorder) Close() error {
 	if done != nil {
 		<-done
 	}
-	return nil
+	return r.blocks.close()
 }
 
 // list copies the captures into dst.
@@ -276,14 +276,10 @@ func (r *Recorder) block(must bool) journal.Block {
 		r.used.Add(-blockMemory)
 		return journal.Block{}
 	}
-	memory, ok := r.blocks.Get().(*[blockMemory]byte)
-	if !ok {
-		memory = new([blockMemory]byte)
-	}
-	return journal.BlockIn(memory[:])
+	return journal.BlockIn(r.blocks.get()[:])
 }
 
 func (r *Recorder) release(b *journal.Block) {
-	r.blocks.Put((*[blockMemory]byte)(b.Memory()))
+	r.blocks.put((*[blockMemory]byte)(b.Memory()))
 	r.used.Add(-blockMemory)
 }
