@@ -57,6 +57,7 @@ type Session struct {
 // Media says how media is carried.
 type Media struct {
 	Workers  int           // 0 = one per CPU
+	RealTime bool          // a real-time priority for workers that are busy, where it is allowed
 	Uring    bool          // use io_uring where the system has it
 	Timeout  time.Duration // a party that is silent on the wire for so long has gone; 0 = never
 	Cooldown time.Duration // a port rests so long before it is used again
@@ -107,7 +108,7 @@ func Default() *Config {
 			Process:     true,
 		},
 		Session: Session{MinSE: 90 * time.Second, Expires: 30 * time.Minute},
-		Media:   Media{Uring: true, Timeout: 5 * time.Minute, Cooldown: 5 * time.Second},
+		Media:   Media{RealTime: true, Uring: true, Timeout: 5 * time.Minute, Cooldown: 5 * time.Second},
 		Events:  Events{Keep: 7 * 24 * time.Hour},
 		Speech:  Speech{Say: "auto", Understand: "auto", SayModel: "tts-1", UnderstandModel: "whisper-1"},
 		sources: map[string]string{},

@@ -98,6 +98,11 @@ func callFields() []Field {
 		durationField("session.expires", "SIP session interval that is asked for", func(c *Config) *time.Duration { return &c.Session.Expires }, 90*time.Second, 24*time.Hour),
 		intField("media.workers", "media workers; 0 = one per CPU", func(c *Config) *int { return &c.Media.Workers }, 1024),
 		{
+			Key: "media.realtime", Help: "give media workers that are busy a real-time priority where the system allows it",
+			get: func(c *Config) string { return strconv.FormatBool(c.Media.RealTime) },
+			set: func(c *Config, s string) (err error) { c.Media.RealTime, err = yesNo(s); return err },
+		},
+		{
 			Key: "media.io_uring", Help: "use io_uring where the system has it, else epoll",
 			get: func(c *Config) string { return strconv.FormatBool(c.Media.Uring) },
 			set: func(c *Config, s string) (err error) { c.Media.Uring, err = yesNo(s); return err },

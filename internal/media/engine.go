@@ -44,6 +44,9 @@ type Options struct {
 	Now func() time.Duration
 	// Logger gets faults, nothing per packet; nil = none.
 	Logger *slog.Logger
+	// RealTime gives workers that are busy a real-time priority as well, where the system
+	// allows it. See urgent.go.
+	RealTime bool
 	// Registerer gets the metrics; nil = none.
 	Registerer prometheus.Registerer
 
@@ -99,7 +102,7 @@ type Engine struct {
 	bindIP, publicIP netip.Addr
 	network          network
 	ports            *ports
-	ahead            bool
+	ahead, realTime  bool
 	now              func() time.Duration
 	wall             time.Time // at now() == 0, for the NTP time of RTCP
 	log              *slog.Logger
@@ -130,7 +133,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		bindIP: o.BindIP, publicIP: o.PublicIP, network: o.network, ports: pairs,
-		ahead: o.Ahead, now: o.Now, wall: time.Now().Add(-o.Now()), log: o.Logger, registerer: o.Registerer,
+		ahead: o.Ahead, realTime: o.RealTime, now: o.Now, wall: time.Now().Add(-o.Now()), log: o.Logger, registerer: o.Registerer,
 		stop: make(chan struct{}), done: make(chan struct{}), legs: make(map[*Leg]struct{}),
 	}
 	if err := e.probe(); err != nil {

@@ -22,6 +22,7 @@ type worker struct {
 	load   atomic.Int32 // legs, for placing new ones; changes with legs only
 
 	poller poller
+	urgent urgency
 	wheel  *wheel
 	legs   map[*Leg]struct{}
 	spare  []command // room for the next batch of commands
@@ -59,12 +60,24 @@ func (w *worker) run(thread chan<- int) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	thread <- threadID()
+	w.hurry()
 	var err error
 	for !w.ending && err == nil {
 		err = w.turn()
 	}
 	w.finish()
 	return err
+}
+
+// hurry lets the worker's thread go before others, where that is wanted and allowed.
+func (w *worker) hurry() {
+	if !w.engine.realTime {
+		return
+	}
+	if err := w.urgent.begin(w.now()); err != nil && w.index == 0 {
+		w.log.Info("media has no real-time priority: calls near the limit of a core wait longer", "error", err,
+			"to do", "allow it (CAP_SYS_NICE, or RLIMIT_RTPRIO of 1), or set media.realtime to false")
+	}
 }
 
 // turn is one round: wait, packets, timers, commands. A panic in it ends the leg
@@ -74,7 +87,9 @@ func (w *worker) turn() error {
 	if err := w.poller.wait(w.timeout(), w.deliver); err != nil {
 		return fmt.Errorf("media worker %d waits for packets: %w", w.index, err)
 	}
-	w.wheel.advance(w.now(), w.fire)
+	now := w.now()
+	w.urgent.look(now)
+	w.wheel.advance(now, w.fire)
 	w.flush()
 	w.commands()
 	return nil
