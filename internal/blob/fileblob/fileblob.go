@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -28,7 +29,8 @@ type Driver struct {
 	link func(oldname, newname string) error // os.Link; tests make it fail
 	// later are directories that are synced by the commit of a group; nil = each is
 	// synced at once.
-	later map[string]bool
+	later   map[string]bool
+	buffers *sync.Pool // of *[]byte, to write what is not a file yet
 }
 
 const (
@@ -38,6 +40,8 @@ const (
 	// abandonedAfter is when an incoming file that nobody wrote to belongs to a
 	// process that is gone.
 	abandonedAfter = time.Hour
+	// writeBuffer is how much is written at once.
+	writeBuffer = 64 << 10
 )
 
 // New opens the folder, and clears what a crash left behind.
@@ -58,7 +62,10 @@ func New(o Options) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open folder %s: %w", dir, err)
 	}
-	d := &Driver{dir: dir, root: root, link: os.Link}
+	d := &Driver{dir: dir, root: root, link: os.Link, buffers: &sync.Pool{New: func() any {
+		b := make([]byte, writeBuffer)
+		return &b
+	}}}
 	if err := d.prepare(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open folder %s: %w", dir, err), root.Close())
 	}
@@ -130,7 +137,11 @@ func (d *Driver) write(ctx context.Context, name string, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, blob.Reader(ctx, r))
+	buf := d.buffers.Get().(*[]byte)
+	// Hidden from io, the file is written by way of the buffer: its own ReadFrom would
+	// make one of 32 KiB for each receipt.
+	_, err = io.CopyBuffer(struct{ io.Writer }{f}, blob.Reader(ctx, r), *buf)
+	d.buffers.Put(buf)
 	if err == nil {
 		err = f.Sync()
 	}
