@@ -3,6 +3,8 @@ package media
 import (
 	"testing"
 	"unsafe"
+
+	"tapedeck/internal/rtp"
 )
 
 const cacheLine = 64
@@ -45,6 +47,35 @@ func TestWhatEveryPacketNeedsLiesTogether(t *testing.T) {
 	} {
 		if from, end := line(address(f.at)), line(address(f.at)+f.size-1); from < f.from || end > f.end {
 			t.Errorf("%s is in lines %d to %d, not in %d to %d", f.name, from, end, f.from, f.end)
+		}
+	}
+}
+
+// order is a tap that notes when it was called.
+type order struct {
+	counter
+	list *[]*order
+}
+
+func (o *order) Take(*rtp.Received) { *o.list = append(*o.list, o) }
+
+func TestTapsAreCalledInTheirOrder(t *testing.T) {
+	for n := range 4 {
+		var called []*order
+		given := make([]Tap, n)
+		for i := range given {
+			given[i] = &order{list: &called}
+		}
+		r := newRig(t, false)
+		r.legs[0].taps = tapsOf(given)
+		r.turn()
+		if len(called) != n {
+			t.Fatalf("%d of %d taps were called", len(called), n)
+		}
+		for i, tap := range called {
+			if tap != given[i] {
+				t.Errorf("of %d taps, another was called as number %d", n, i)
+			}
 		}
 	}
 }

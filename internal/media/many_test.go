@@ -1,6 +1,7 @@
 package media
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -45,25 +46,36 @@ func BenchmarkWorkerRelayMany(b *testing.B) {
 }
 
 // BenchmarkWorkerRelayCold is the same with nothing of a leg in the first two levels
-// of the caches: between two packets as much memory is read as the kernel's work does
-// away with. The time of a packet alone is cold-ns, the middle of all; the clock's own
-// time, some 50 ns, is in it.
+// of the caches: before each n packets as much memory is gone through as the kernel's
+// work does away with. The time of a packet alone is cold-ns, the middle of all, and
+// cold-p10-ns when little else went on. With n=1 the worker's own memory is cold, too,
+// and the clock's own time, some 50 ns, is in it.
 func BenchmarkWorkerRelayCold(b *testing.B) {
+	for _, n := range []int{1, 4, 16} {
+		b.Run(fmt.Sprintf("n=%d", n), func(b *testing.B) { relayCold(b, n) })
+	}
+}
+
+func relayCold(b *testing.B, n int) {
 	rigs := manyRigs(b)
 	other := make([]uint64, 2<<20/8)
 	took := make([]time.Duration, 0, 1<<16)
 	sum := uint64(0)
-	for i := 0; b.Loop(); i++ {
+	for i := 0; b.Loop(); i = (i + n) % len(rigs) {
 		for k := 0; k < len(other); k += 8 {
 			sum += other[k]
 			other[k] = sum
 		}
-		r := rigs[i%len(rigs)]
-		r.prepare()
+		some := rigs[i : i+n] // n divides their number
+		for _, r := range some {
+			r.prepare()
+		}
 		began := time.Now()
-		r.pass()
+		for _, r := range some {
+			r.pass()
+		}
 		if d := time.Since(began); len(took) < cap(took) {
-			took = append(took, d)
+			took = append(took, d/time.Duration(n))
 		}
 	}
 	slices.Sort(took)
