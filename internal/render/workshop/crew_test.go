@@ -84,7 +84,7 @@ func act(role string) error {
 }
 
 // crew is a Crew of processes that have a role.
-func crew(t *testing.T, role string, o Options) *Crew {
+func crew(t testing.TB, role string, o Options) *Crew {
 	t.Helper()
 	testkit.Timeout(t, 2*time.Minute)
 	testkit.NoLeaks(t)
@@ -107,7 +107,7 @@ func crew(t *testing.T, role string, o Options) *Crew {
 }
 
 // pid waits until there is one process, and tells which.
-func (c *Crew) pid(t *testing.T) (pid int) {
+func (c *Crew) pid(t testing.TB) (pid int) {
 	t.Helper()
 	testkit.Eventually(t, patience, func() bool {
 		c.mu.Lock()
