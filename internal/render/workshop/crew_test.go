@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -35,13 +34,12 @@ const roleEnv = "WORKSHOP_ROLE"
 func TestMain(m *testing.M) {
 	role := os.Getenv(roleEnv)
 	if role == "" {
-		os.Exit(m.Run())
+		m.Run()
+		return
 	}
 	if err := act(role); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		panic(err)
 	}
-	os.Exit(0)
 }
 
 // act is what the process does that a Crew has started.
@@ -74,7 +72,7 @@ func act(role string) error {
 		err = l.send(answer{})
 	case "stops":
 		_, err = l.Write([]byte("\x00\x00\x01\x00{"))
-		return err
+		return errors.Join(err, errors.New("the other half never comes"))
 	}
 	if err != nil {
 		return err
@@ -337,7 +335,7 @@ func TestErrorsKeepTheirKind(t *testing.T) {
 
 // endless gives an order that never ends, and tells when it is being made: the file
 // is one end of a pipe.
-func endless(t *testing.T, c *Crew, ctx context.Context) (ended <-chan error) {
+func endless(ctx context.Context, t *testing.T, c *Crew) (ended <-chan error) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -374,7 +372,7 @@ func works(t *testing.T, c *Crew, was int) {
 // TestKilled: a process that is killed at its work costs that one file.
 func TestKilled(t *testing.T) {
 	c := crew(t, "good", Options{})
-	ended := endless(t, c, t.Context())
+	ended := endless(t.Context(), t, c)
 	pid := c.pid(t)
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -396,7 +394,7 @@ func TestKilled(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	c := crew(t, "good", Options{})
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := endless(t, c, ctx)
+	ended := endless(ctx, t, c)
 	pid := c.pid(t)
 	cancel()
 	if err := testkit.Receive(t, patience, ended); !errors.Is(err, context.Canceled) || errors.Is(err, ErrLost) {
@@ -412,7 +410,7 @@ func TestCancelled(t *testing.T) {
 // TestClosed: the end of the Crew is the end of all that it makes.
 func TestClosed(t *testing.T) {
 	c := crew(t, "good", Options{})
-	ended := endless(t, c, t.Context())
+	ended := endless(t.Context(), t, c)
 	pid := c.pid(t)
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
@@ -432,7 +430,7 @@ func TestClosed(t *testing.T) {
 // with its last words, and is gone.
 func TestMisbehaves(t *testing.T) {
 	for role, text := range map[string]string{
-		"panics": "ouch", "babbles": "none of ours", "lies": "invalid character", "mumbles": "no sense", "stops": "EOF",
+		"panics": "ouch", "babbles": "none of ours", "lies": "invalid character", "mumbles": "no sense", "stops": "the other half",
 	} {
 		t.Run(role, func(t *testing.T) {
 			c := crew(t, role, Options{})

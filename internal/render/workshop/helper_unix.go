@@ -51,7 +51,8 @@ func start(command []string) (*helper, error) {
 		return nil, err
 	}
 	h := &helper{line: own, gone: make(chan struct{})}
-	h.cmd = exec.Command(command[0], command[1:]...)
+	// It is kept for other orders than the one that it is started for.
+	h.cmd = exec.CommandContext(context.Background(), command[0], command[1:]...)
 	h.cmd.ExtraFiles = []*os.File{other}
 	h.cmd.Stderr = &h.said
 	h.cmd.Env = environment(os.Environ())
@@ -153,8 +154,8 @@ func (h *helper) make(ctx context.Context, o *Order, source *os.File) (Result, e
 // end ends the process, waits for that, and says how it ended; err is how that
 // showed.
 func (h *helper) end(err error) error {
-	left := gone(err)
-	if left { // it is about to end
+	left := gone(err) || h.ended() // whose end may have closed the socket before it was read
+	if left {                      // it is about to end
 		defer time.AfterFunc(lastWords, h.kill).Stop()
 	} else {
 		h.kill()

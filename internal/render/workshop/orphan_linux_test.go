@@ -57,8 +57,10 @@ func TestOwnerKilled(t *testing.T) {
 // own has a file made that is never finished, and says by whom.
 func own(t *testing.T) {
 	c := crew(t, "good", Options{})
-	endless(t, c, t.Context())
-	fmt.Println(c.pid(t))
+	endless(t.Context(), t, c)
+	if _, err := fmt.Fprintln(os.Stdout, c.pid(t)); err != nil {
+		t.Fatal(err)
+	}
 	select {} // it is killed
 }
 
