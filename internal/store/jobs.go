@@ -91,19 +91,21 @@ func (t *Tx) ClaimJobs(c Claim) ([]Job, error) {
 	if err != nil {
 		return nil, fail("claim jobs", err)
 	}
-	var out []Job
+	out, err := jobsOf(rows)
+	return out, fail("claim jobs", err)
+}
+
+// jobsOf reads what claimJobs returns.
+func jobsOf(rows *sql.Rows) (out []Job, err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var r jobRow
-		err = rows.Scan(&r.ID, &r.Kind, &r.Ref, &r.RunAt, &r.Attempts, &r.Revision, &r.LastError, &r.CreatedAt)
-		if err != nil {
-			break
+		if err := rows.Scan(&r.ID, &r.Kind, &r.Ref, &r.RunAt, &r.Attempts, &r.Revision, &r.LastError, &r.CreatedAt); err != nil {
+			return nil, err
 		}
 		out = append(out, r.noun())
 	}
-	if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
-		return nil, fail("claim jobs", err)
-	}
-	return out, nil
+	return out, rows.Err()
 }
 
 // RenewJobs prolongs the leases of an owner's jobs and returns the ids of those

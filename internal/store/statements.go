@@ -102,12 +102,13 @@ const (
 
 // claimJobs takes jobs that are due, and nextWaiting and nextHeld find when the next
 // one is. They hide the kind from the choice of an index: sweeps for days ahead can be
-// many, so that what is due must be found by time and not by kind.
+// many, so that what is due must be found by time and not by kind. Nor by who holds it:
+// most are held by nobody, and would be sorted.
 const (
 	claimJobs = `UPDATE jobs SET owner = ?, leased_until = ?, attempts = attempts + 1 WHERE id IN (
 	SELECT id FROM jobs WHERE run_at <= ? AND leased_until <= ? AND ` + ofKinds + ` ORDER BY run_at, id LIMIT ?
 ) RETURNING id, kind, ref, run_at, attempts, revision, last_error, created_at`
-	nextWaiting = `SELECT run_at FROM jobs WHERE owner = '' AND ` + ofKinds + ` ORDER BY run_at, id LIMIT 1`
+	nextWaiting = `SELECT run_at FROM jobs INDEXED BY jobs_due WHERE owner = '' AND ` + ofKinds + ` ORDER BY run_at, id LIMIT 1`
 	nextHeld    = `SELECT leased_until FROM jobs WHERE owner > '' AND ` + ofKinds + ` ORDER BY leased_until LIMIT 1`
 	ofKinds     = `kind || '' IN (SELECT value FROM json_each(?))`
 )
