@@ -2,6 +2,7 @@ package calltest
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -14,9 +15,16 @@ import (
 // every frame is accounted for, on the wire and in the files. Limits of time are
 // lifted, because the test shares its machine.
 func TestBench(t *testing.T) {
+	for name, pairs := range map[string]string{"ports of their own": "0", "shared ports": "2"} {
+		t.Run(name, func(t *testing.T) { benchSmall(t, "TAPEDECK_MEDIA_SHARED_PORTS="+pairs) })
+	}
+}
+
+func benchSmall(t *testing.T, setting string) {
 	testkit.Timeout(t, 3*time.Minute)
 	cmd := exec.CommandContext(t.Context(), Build(t), "bench", "--json", "--dir", t.TempDir(), "--from", "3", "--step", "3", "--most", "6",
 		"--hold", "1s", "--sample=-1", "--rates", "4", "--max-cpu", "100", "--max-latency", "10s")
+	cmd.Env = append(os.Environ(), setting)
 	cmd.SysProcAttr = endsWithParent()
 	out, err := cmd.Output()
 	if err != nil {

@@ -56,11 +56,12 @@ type Session struct {
 
 // Media says how media is carried.
 type Media struct {
-	Workers  int           // 0 = one per CPU
-	RealTime bool          // a real-time priority for workers that are busy, where it is allowed
-	Uring    bool          // use io_uring where the system has it
-	Timeout  time.Duration // a party that is silent on the wire for so long has gone; 0 = never
-	Cooldown time.Duration // a port rests so long before it is used again
+	Workers     int           // 0 = one per CPU
+	SharedPorts int           // pairs of ports that all legs of a worker share; 0 = each leg has its own
+	RealTime    bool          // a real-time priority for workers that are busy, where it is allowed
+	Uring       bool          // use io_uring where the system has it
+	Timeout     time.Duration // a party that is silent on the wire for so long has gone; 0 = never
+	Cooldown    time.Duration // a port rests so long before it is used again
 }
 
 // Events says how long it is known what happened.

@@ -97,6 +97,7 @@ func callFields() []Field {
 		durationField("session.min_se", "shortest SIP session interval that is accepted", func(c *Config) *time.Duration { return &c.Session.MinSE }, 90*time.Second, 24*time.Hour),
 		durationField("session.expires", "SIP session interval that is asked for", func(c *Config) *time.Duration { return &c.Session.Expires }, 90*time.Second, 24*time.Hour),
 		intField("media.workers", "media workers; 0 = one per CPU", func(c *Config) *int { return &c.Media.Workers }, 1024),
+		intField("media.shared_ports", "pairs of UDP ports that all legs of a media worker share, told apart by the addresses that their peers announce; 0 = a pair for each leg", func(c *Config) *int { return &c.Media.SharedPorts }, 64),
 		{
 			Key: "media.realtime", Help: "give media workers that are busy a real-time priority where the system allows it",
 			get: func(c *Config) string { return strconv.FormatBool(c.Media.RealTime) },

@@ -35,18 +35,21 @@ type Options struct {
 	Cooldown time.Duration
 	// Workers is how many there are; 0 = one per CPU that the process may use.
 	Workers int
+	// Shared is how many pairs of ports a worker has for all its legs; 0 = each leg has a
+	// pair of its own. Peers are then told apart by the addresses that they announce.
+	Shared int
 	// NoRing does without io_uring on Linux.
 	NoRing bool
 	// Ahead lets workers go before all other threads of the process, as long as it
 	// lives: for a process that is a server and nothing else. See ahead_linux.go.
 	Ahead bool
+	// RealTime gives workers that are busy a real-time priority as well, where the system
+	// allows it. See urgent.go.
+	RealTime bool
 	// Now is the process's monotonic clock; nil = time since New.
 	Now func() time.Duration
 	// Logger gets faults, nothing per packet; nil = none.
 	Logger *slog.Logger
-	// RealTime gives workers that are busy a real-time priority as well, where the system
-	// allows it. See urgent.go.
-	RealTime bool
 	// Registerer gets the metrics; nil = none.
 	Registerer prometheus.Registerer
 
@@ -92,7 +95,8 @@ func (o Options) withDefaults() (Options, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.network == nil {
-		o.network = defaultNetwork(!o.NoRing)
+		// With shared ports there is a batch to read and to send: no ring is needed.
+		o.network = defaultNetwork(!o.NoRing && o.Shared == 0)
 	}
 	return o, nil
 }
@@ -109,6 +113,7 @@ type Engine struct {
 	registerer       prometheus.Registerer
 	metrics          *metrics
 	workers          []*worker
+	shared           []*shared
 
 	// stop: Close closes it, Run reads it. done: closed when everything has ended.
 	stop chan struct{}
@@ -146,15 +151,24 @@ func New(o Options) (*Engine, error) {
 		}
 		e.workers = append(e.workers, newWorker(e, i, p))
 	}
+	if err := e.bindShared(o.Shared); err != nil {
+		return nil, errors.Join(err, e.closeShared(), e.closePollers())
+	}
 	e.sayHow()
 	if e.metrics, err = newMetrics(e, o.Registerer); err != nil {
-		return nil, errors.Join(err, e.closePollers())
+		return nil, errors.Join(err, e.closeShared(), e.closePollers())
 	}
 	return e, nil
 }
 
 // sayHow tells the operator when media is carried in a slower way than it could be.
 func (e *Engine) sayHow() {
+	if len(e.shared) > 0 {
+		// Linux counts four times what a packet has.
+		if s, ok := e.shared[0].media.socket.(interface{ room() int }); ok && s.room() < sharedBuffer {
+			e.log.Warn("the receive buffers of shared ports are small: raise net.core.rmem_max", "bytes", s.room(), "wanted", sharedBuffer)
+		}
+	}
 	if p, ok := e.workers[0].poller.(interface{ withoutRing() error }); ok {
 		if err := p.withoutRing(); err != nil {
 			e.log.Info("media uses epoll", "reason", err)
@@ -267,7 +281,7 @@ func (e *Engine) release() error {
 	if e.registerer != nil {
 		e.registerer.Unregister(e.metrics)
 	}
-	return errors.Join(append(errs, e.closePollers())...)
+	return errors.Join(append(errs, e.closeShared(), e.closePollers())...)
 }
 
 func (e *Engine) closePollers() error {

@@ -35,10 +35,11 @@ type epollSocket struct {
 	overflow uint32 // packets that the full buffer lost, as counted by the kernel
 	six      bool   // AF_INET6
 	media    bool   // worth a link: attached as the RTP port
+	shared   bool   // many legs use it: it has no link, and sends in batches
 }
 
 func (epollNetwork) listen(addr netip.AddrPort, buffer int) (socket, error) {
-	s := &epollSocket{fd: -1, addr: addr, six: addr.Addr().Is6(), slot: -1, size: buffer, link: link{fd: -1, slot: -1, seat: -1}}
+	s := &epollSocket{fd: -1, addr: addr, six: addr.Addr().Is6(), slot: -1, size: buffer, shared: buffer == sharedBuffer, link: link{fd: -1, slot: -1, seat: -1}}
 	fd, err := s.open(false)
 	if err != nil {
 		return nil, err
@@ -92,8 +93,11 @@ func boundAddr(fd int) (netip.AddrPort, error) {
 const expedited = 46 << 2
 
 func prepare(fd int, six bool, addr netip.AddrPort, buffer int) error {
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer); err != nil {
-		return os.NewSyscallError("setsockopt SO_RCVBUF", err)
+	// More than others may have is for who has the right to it.
+	if buffer <= mediaBuffer || unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer) != nil {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer); err != nil {
+			return os.NewSyscallError("setsockopt SO_RCVBUF", err)
+		}
 	}
 	// From then on recvmmsg tells how many packets the buffer had no room for.
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1); err != nil {
@@ -169,6 +173,7 @@ type epollPoller struct {
 	in     *inbatch
 	name   address // of where a datagram goes
 	single [1]datagram
+	out    *outbatch
 	buffer [datagramSize]byte
 }
 
@@ -192,7 +197,7 @@ func (n epollNetwork) poller() (poller, error) {
 	if err != nil {
 		return nil, errors.Join(os.NewSyscallError("eventfd", err), unix.Close(fd))
 	}
-	p := &epollPoller{fd: fd, bell: bell, signal: os.NewFile(uintptr(bell), "eventfd"), in: newInbatch()}
+	p := &epollPoller{fd: fd, bell: bell, signal: os.NewFile(uintptr(bell), "eventfd"), in: newInbatch(), out: newOutbatch()}
 	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: bellSlot}
 	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, bell, &event); err != nil {
 		return nil, errors.Join(os.NewSyscallError("epoll_ctl", err), p.close())
@@ -394,6 +399,10 @@ func (p *epollPoller) send(s socket, to netip.AddrPort, datagram []byte) {
 		return
 	}
 	es := s.(*epollSocket)
+	if es.shared && p.in.holds(datagram) {
+		p.post(es, to, datagram)
+		return
+	}
 	fd, name, size := es.fd, uintptr(0), uintptr(0)
 	if l := &es.link; l.fd >= 0 && l.peer == to {
 		fd = l.fd
@@ -407,7 +416,9 @@ func (p *epollPoller) send(s socket, to netip.AddrPort, datagram []byte) {
 		}
 	} else {
 		name, size = uintptr(unsafe.Pointer(&p.name)), uintptr(destination(&p.name, es.six, to))
-		if es.media && l.wants(to) {
+		if es.shared {
+			p.deliver() // nothing overtakes what was relayed before
+		} else if es.media && l.wants(to) {
 			p.wanted = append(p.wanted, seat{port: p.table[es.slot].port, socket: es})
 		}
 	}
@@ -435,6 +446,7 @@ func (p *epollPoller) sendNow(fd int, datagram []byte, name, size uintptr) {
 }
 
 func (p *epollPoller) flush() int {
+	p.deliver()
 	n := p.refused
 	p.refused = 0
 	return n

@@ -23,6 +23,7 @@ func (l *Leg) ConfigureLater(n sdp.Negotiated) error {
 	if err := l.check(&n); err != nil {
 		return fmt.Errorf("configure leg %s: %w", l.name, err)
 	}
+	l.expect(&n)
 	l.coming.Store(&n)
 	l.later(func(w *worker) { l.settle(w.now()) })
 	return nil

@@ -81,6 +81,7 @@ type Leg struct {
 
 	worker  atomic.Pointer[worker]         // changed by that worker only
 	coming  atomic.Pointer[sdp.Negotiated] // left by ConfigureLater for the worker; nil = nothing
+	member  *member                        // of ports that legs share; nil = it has its own
 	freed   sync.Once                      // sockets closed, ports given back
 	freeErr error
 }
@@ -96,19 +97,31 @@ func newLeg(e *Engine, name string) *Leg {
 	return l
 }
 
+// expect lets what the peer sends from the addresses that it announces come to the leg,
+// where ports are shared.
+func (l *Leg) expect(n *sdp.Negotiated) {
+	if m := l.member; m != nil {
+		m.of.expect(m, n)
+	}
+}
+
 // Open makes a leg with an even RTP port and RTCP on the next one. Until it is
 // configured, it sends nothing and counts what comes as unknown. The error is
 // ErrNoPorts when there is no port, and ErrClosed when the engine has ended.
 func (e *Engine) Open(o LegOptions) (*Leg, error) {
-	m, c, err := e.bind()
-	if err != nil {
-		return nil, fmt.Errorf("open leg %s: %w", o.Name, err)
-	}
 	l := newLeg(e, o.Name)
 	l.notify, l.limit = o.Notify, o.Timeout
-	l.media, l.control = m, c
-	l.media.leg, l.control.leg = l, l
-	l.worker.Store(e.place(o.Near))
+	w := e.place(o.Near)
+	if len(w.shared) > 0 {
+		l.share(w.portsFor(o.Near))
+	} else {
+		var err error
+		if l.media, l.control, err = e.bind(false); err != nil {
+			return nil, fmt.Errorf("open leg %s: %w", o.Name, err)
+		}
+		l.media.leg, l.control.leg = l, l
+	}
+	l.worker.Store(w)
 	if !e.admit(l) {
 		return nil, errors.Join(fmt.Errorf("open leg %s: %w", o.Name, ErrClosed), l.release())
 	}
@@ -152,6 +165,7 @@ func (l *Leg) Configure(n sdp.Negotiated) error {
 	if err := l.check(&n); err != nil {
 		return fmt.Errorf("configure leg %s: %w", l.name, err)
 	}
+	l.expect(&n)
 	rate := n.Send.SampleRate
 	var p *player       // what is played, and must be brought to another rate first
 	var ready rendition // of it
@@ -227,11 +241,15 @@ func (l *Leg) Close() error {
 // let go of it.
 func (l *Leg) release() error {
 	l.freed.Do(func() {
+		defer l.engine.forget(l)
+		if m := l.member; m != nil {
+			m.of.leave(m)
+			return
+		}
 		if err := errors.Join(l.media.socket.close(), l.control.socket.close()); err != nil {
 			l.freeErr = fmt.Errorf("close the ports of leg %s: %w", l.name, err)
 		}
 		l.engine.ports.put(l.media.number, l.engine.now())
-		l.engine.forget(l)
 	})
 	return l.freeErr
 }

@@ -309,6 +309,9 @@ func (l *Leg) shut(at time.Duration) {
 		l.report(at, true)
 		l.w.flush()
 	}
+	if m := l.member; m != nil {
+		m.of.leave(m)
+	}
 	l.w.remove(l)
 	s := l.stats()
 	l.w.gone.add(&s)

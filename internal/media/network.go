@@ -8,8 +8,8 @@ import (
 // network makes sockets and pollers. There are two: epoll (Linux) and portable
 // (package net). Both give the same behaviour to workers.
 type network interface {
-	// listen binds a UDP socket whose receive buffer holds about so many bytes. Any
-	// goroutine may call it.
+	// listen binds a UDP socket whose receive buffer holds about so many bytes; with
+	// sharedBuffer it is one that legs share. Any goroutine may call it.
 	listen(addr netip.AddrPort, buffer int) (socket, error)
 	// poller makes the door of one worker.
 	poller() (poller, error)
@@ -53,9 +53,9 @@ type datagram struct {
 	truncated bool // it was longer than data
 }
 
-// port is one of the two UDP ports of a leg.
+// port is one of the two UDP ports of a leg, or of those that legs share.
 type port struct {
-	leg     *Leg
+	leg     *Leg // nil = of all that share it
 	control bool // the RTCP port
 	socket  socket
 	number  int
@@ -74,4 +74,7 @@ const (
 const (
 	mediaBuffer   = 256 << 10
 	controlBuffer = 32 << 10
+	// sharedBuffer is for all legs of a shared port. The system gives less to who has
+	// no right to more (net.core.rmem_max).
+	sharedBuffer = 8 << 20
 )

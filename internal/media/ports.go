@@ -66,15 +66,15 @@ func (p *ports) put(port int, now time.Duration) {
 	p.n++
 }
 
-// bind opens both sockets of a free pair. A pair that another program uses is put
+// bind opens both sockets of a free pair, for a leg or for legs to share. A pair that another program uses is put
 // back, to be tried again later.
-func (e *Engine) bind() (media, control port, err error) {
+func (e *Engine) bind(shared bool) (media, control port, err error) {
 	for range len(e.ports.rest) {
 		number, err := e.ports.take(e.now())
 		if err != nil {
 			return port{}, port{}, err
 		}
-		media, control, err = e.bindPair(number)
+		media, control, err = e.bindPair(number, shared)
 		if err == nil {
 			return media, control, nil
 		}
@@ -86,12 +86,16 @@ func (e *Engine) bind() (media, control port, err error) {
 	return port{}, port{}, fmt.Errorf("%w: other programs use all of %d-%d", ErrNoPorts, e.ports.from, e.ports.to)
 }
 
-func (e *Engine) bindPair(number int) (media, control port, err error) {
-	m, err := e.network.listen(e.bindAddr(number), mediaBuffer)
+func (e *Engine) bindPair(number int, shared bool) (media, control port, err error) {
+	forRTP, forRTCP := mediaBuffer, controlBuffer
+	if shared {
+		forRTP, forRTCP = sharedBuffer, sharedBuffer
+	}
+	m, err := e.network.listen(e.bindAddr(number), forRTP)
 	if err != nil {
 		return port{}, port{}, fmt.Errorf("open the RTP port: %w", err)
 	}
-	c, err := e.network.listen(e.bindAddr(number+1), controlBuffer)
+	c, err := e.network.listen(e.bindAddr(number+1), forRTCP)
 	if err != nil {
 		return port{}, port{}, errors.Join(fmt.Errorf("open the RTCP port: %w", err), m.close())
 	}

@@ -22,6 +22,9 @@ type worker struct {
 	load   atomic.Int32 // legs, for placing new ones; changes with legs only
 
 	poller poller
+	shared []*shared        // ports that legs share, received from here
+	turns  atomic.Uint32    // which of them a new leg gets
+	owners [batchSize]owner // of a batch of them
 	urgent urgency
 	wheel  *wheel
 	legs   map[*Leg]struct{}
@@ -61,7 +64,7 @@ func (w *worker) run(thread chan<- int) error {
 	defer runtime.UnlockOSThread()
 	thread <- threadID()
 	w.hurry()
-	var err error
+	err := w.attachShared()
 	for !w.ending && err == nil {
 		err = w.turn()
 	}
@@ -123,26 +126,34 @@ func (w *worker) guard() {
 // receive takes one batch of one socket: the hot path begins here.
 func (w *worker) receive(p *port, batch []datagram, dropped uint32) {
 	l := p.leg
-	w.busy = l
+	if l == nil {
+		w.receiveShared(p, batch, dropped)
+		return
+	}
 	at := w.now() // one stamp a batch
 	if dropped > 0 {
 		l.overflow += uint64(dropped)
 	}
+	for i := range batch {
+		w.accept(l, p.control, &batch[i], at)
+	}
+	w.flush()
+}
+
+// accept lets a leg read one datagram that came to its RTP or its RTCP port.
+func (w *worker) accept(l *Leg, control bool, d *datagram, at time.Duration) {
+	w.busy = l
 	if !l.configured {
 		l.settle(at)
 	}
-	for i := range batch {
-		d := &batch[i]
-		switch {
-		case d.truncated:
-			l.oversize++
-		case p.control || l.mux && rtp.IsControl(d.data):
-			l.readControl(d, at)
-		default:
-			l.read(d, at)
-		}
+	switch {
+	case d.truncated:
+		l.oversize++
+	case control || l.mux && rtp.IsControl(d.data):
+		l.readControl(d, at)
+	default:
+		l.read(d, at)
 	}
-	w.flush()
 	w.busy = nil
 }
 
@@ -228,6 +239,22 @@ func (w *worker) finish() {
 	for _, c := range w.mail.close() {
 		c.finish(ErrClosed)
 	}
+	for _, s := range w.shared {
+		w.poller.detach(s.media.socket)
+		w.poller.detach(s.control.socket)
+	}
+}
+
+// attachShared begins to receive from the ports that legs share.
+func (w *worker) attachShared() error {
+	for _, s := range w.shared {
+		for _, p := range []*port{&s.media, &s.control} {
+			if err := w.poller.attach(p.socket, p); err != nil {
+				return fmt.Errorf("media worker %d: %w", w.index, err)
+			}
+		}
+	}
+	return nil
 }
 
 // end ends one leg as far as the worker is concerned, whatever state it is in.
@@ -250,14 +277,16 @@ func (w *worker) end(l *Leg, failed bool) {
 	}
 }
 
-// add takes a leg with its sockets.
+// add takes a leg with its sockets, unless these are shared.
 func (w *worker) add(l *Leg) error {
-	if err := w.poller.attach(l.media.socket, &l.media); err != nil {
-		return err
-	}
-	if err := w.poller.attach(l.control.socket, &l.control); err != nil {
-		w.poller.detach(l.media.socket)
-		return err
+	if l.member == nil {
+		if err := w.poller.attach(l.media.socket, &l.media); err != nil {
+			return err
+		}
+		if err := w.poller.attach(l.control.socket, &l.control); err != nil {
+			w.poller.detach(l.media.socket)
+			return err
+		}
 	}
 	w.legs[l] = struct{}{}
 	w.load.Add(1)
@@ -274,6 +303,8 @@ func (w *worker) remove(l *Leg) {
 	for i := range l.timers {
 		w.wheel.cancel(&l.timers[i])
 	}
-	w.poller.detach(l.media.socket)
-	w.poller.detach(l.control.socket)
+	if l.member == nil {
+		w.poller.detach(l.media.socket)
+		w.poller.detach(l.control.socket)
+	}
 }
