@@ -25,7 +25,7 @@ func Libraries() []Library {
 		{Module: "github.com/pion/sdp", Homes: []string{"sdp"}, Why: "session descriptions"},
 		{Module: "github.com/ebitengine/purego", Homes: []string{"native"}, Why: "calls into C libraries without cgo"},
 		{Module: "github.com/pion/opus", Homes: []string{"codec/opus"}, Why: "Opus decoding where libopus is not"},
-		{Module: "golang.org/x/sys", Homes: []string{"callgen", "media", "journal", "recorder", "blob", "background", "render/workshop", "server", "client", "bench"}, Why: "epoll, memory of blocks, free disk space, thread priority, file locks"},
+		{Module: "golang.org/x/sys", Homes: []string{"callgen", "media", "media/uring", "journal", "recorder", "blob", "background", "render/workshop", "server", "client", "bench"}, Why: "epoll, memory of blocks, free disk space, thread priority, file locks"},
 		{Module: "golang.org/x/sync", From: Engines, Why: "groups of goroutines"},
 		{Module: "github.com/uptrace/bun", Homes: []string{"store"}, Why: "one query set for more than one dialect"},
 		{Module: "github.com/pressly/goose", Homes: []string{"store"}, Why: "migrations"},

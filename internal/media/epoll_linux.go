@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"tapedeck/internal/media/uring"
 )
 
 // epollNetwork is the driver for Linux: raw non-blocking sockets, epoll, and one
@@ -158,7 +160,7 @@ type epollPoller struct {
 	making  []seat // room for the next such list
 	refused int    // datagrams that the system did not take
 
-	ring      *ring // nil = there is none, and this is why:
+	ring      *uring.Ring // nil = there is none, and this is why:
 	ringless  error
 	seats     []ringSeat
 	freeSeats []int32
@@ -204,7 +206,7 @@ func (n epollNetwork) poller() (poller, error) {
 	}
 	if n.ring {
 		p.mostSeats = ringSeats()
-		if p.ring, p.ringless = newRing(p.mostSeats); p.ringless != nil {
+		if p.ring, p.ringless = uring.New(p.mostSeats); p.ringless != nil {
 			p.ring, p.ringless = nil, errNoRing(p.ringless)
 		}
 	}
@@ -410,7 +412,7 @@ func (p *epollPoller) send(s socket, to netip.AddrPort, datagram []byte) {
 			l.strays = 0
 		}
 		if l.seat >= 0 {
-			if at, ok := p.ring.holds(datagram); ok && p.ring.send(l.seat, datagram, sendKey(l.seat, at, len(datagram))) {
+			if at, ok := p.ring.Holds(datagram); ok && p.ring.Send(l.seat, datagram, sendKey(l.seat, at, len(datagram))) {
 				return
 			}
 		}
@@ -423,7 +425,7 @@ func (p *epollPoller) send(s socket, to netip.AddrPort, datagram []byte) {
 		}
 	}
 	if p.ring != nil {
-		p.ring.submit() // nothing overtakes what was relayed before
+		p.ring.Submit() // nothing overtakes what was relayed before
 	}
 	p.sendNow(fd, datagram, name, size)
 }
@@ -455,7 +457,7 @@ func (p *epollPoller) flush() int {
 func (p *epollPoller) close() error {
 	var err error
 	if p.ring != nil {
-		err = p.ring.close()
+		err = p.ring.Close()
 		p.ring = nil
 	}
 	return errors.Join(err, os.NewSyscallError("close epoll", unix.Close(p.fd)), p.signal.Close())

@@ -3,6 +3,8 @@ package media
 import (
 	"net/netip"
 	"time"
+
+	"tapedeck/internal/media/uring"
 )
 
 // network makes sockets and pollers. There are two: epoll (Linux) and portable
@@ -62,9 +64,8 @@ type port struct {
 }
 
 const (
-	// datagramSize is the longest datagram that is read whole. RTP audio stays far
-	// below the 1500 bytes of an Ethernet frame.
-	datagramSize = 2048
+	// datagramSize is the longest datagram that is read whole.
+	datagramSize = uring.DatagramSize
 	// batchSize is how many datagrams are taken from a socket at once.
 	batchSize = 32
 )

@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"tapedeck/internal/media/uring"
 )
 
 // Where the system has io_uring, the packets of linked sockets, which are nearly
@@ -56,35 +58,35 @@ func sendKey(seat int32, at, size int) uint64 {
 func ringSeats() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return mostSeats
+		return uring.MostSeats
 	}
-	return int(min(limit.Cur, mostSeats))
+	return int(min(limit.Cur, uring.MostSeats))
 }
 
 // waitRing is wait where there is a ring.
 func (p *epollPoller) waitRing(timeout time.Duration, to sink) error {
 	r := p.ring
-	if err := r.enable(); err != nil {
+	if err := r.Enable(); err != nil {
 		return err
 	}
 	if !p.watching {
-		p.watching = r.watch(p.fd, bellKey)
+		p.watching = r.Watch(p.fd, bellKey)
 	}
 	raw := p.busy
 	if raw && (timeout < 0 || timeout > longestRaw) {
 		timeout = longestRaw
 	}
-	if err := r.enter(timeout, raw); err != nil {
+	if err := r.Enter(timeout, raw); err != nil {
 		return err
 	}
 	p.busy = false
 	// Only what is there now: what is asked for meanwhile may have results at once.
-	for range r.ready() {
-		c, ok := r.take()
+	for range r.Ready() {
+		c, ok := r.Take()
 		if !ok {
 			break
 		}
-		switch c.userData >> keyShift {
+		switch c.UserData >> keyShift {
 		case keyReceive:
 			p.received(&c, to)
 		case keySend:
@@ -93,7 +95,7 @@ func (p *epollPoller) waitRing(timeout time.Duration, to sink) error {
 			p.watching = false
 		}
 	}
-	r.recycle()
+	r.Recycle()
 	p.feed()
 	if p.watching {
 		return nil
@@ -102,26 +104,26 @@ func (p *epollPoller) waitRing(timeout time.Duration, to sink) error {
 }
 
 // received takes one datagram of a linked socket.
-func (p *epollPoller) received(c *result, to sink) {
-	slot := int32(c.userData & seatMask)
+func (p *epollPoller) received(c *uring.Result, to sink) {
+	slot := int32(c.UserData & seatMask)
 	s := &p.seats[slot]
 	var data []byte
-	if c.flags&cqeBuffer != 0 {
-		data = p.ring.bytes(c) // counted as used, whatever it is
+	if c.Flags&uring.HasBuffer != 0 {
+		data = p.ring.Bytes(c) // counted as used, whatever it is
 	}
-	if s.port == nil || receiveKey(slot, s.turn) != c.userData {
+	if s.port == nil || receiveKey(slot, s.turn) != c.UserData {
 		return // of a leg that is gone
 	}
 	at, from := s.port, s.peer // rearm may take the seat away
-	if c.flags&cqeMore == 0 {
-		p.rearm(slot, s, c.res)
+	if c.Flags&uring.More == 0 {
+		p.rearm(slot, s, c.Res)
 	}
-	if c.res <= 0 || data == nil {
+	if c.Res <= 0 || data == nil {
 		return
 	}
 	p.busy = true
 	dropped := p.piled(slot, s)
-	p.single[0] = datagram{from: from, data: data, truncated: c.res > datagramSize}
+	p.single[0] = datagram{from: from, data: data, truncated: c.Res > datagramSize}
 	to(at, p.single[:], dropped)
 }
 
@@ -179,7 +181,7 @@ func (p *epollPoller) rearm(slot int32, s *ringSeat, res int32) {
 	for _, errno := range [...]unix.Errno{unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EPROTO, unix.EMSGSIZE, unix.EACCES} {
 		known = known || res == -int32(errno)
 	}
-	if known && p.ring.receive(slot, receiveKey(slot, s.turn)) {
+	if known && p.ring.Receive(slot, receiveKey(slot, s.turn)) {
 		return
 	}
 	at, socket := s.port, s.socket
@@ -197,7 +199,7 @@ func (p *epollPoller) rearm(slot int32, s *ringSeat, res int32) {
 func (p *epollPoller) feed() {
 	for _, key := range p.starved {
 		slot := int32(key & seatMask)
-		if s := &p.seats[slot]; s.port != nil && receiveKey(slot, s.turn) == key && !p.ring.receive(slot, key) {
+		if s := &p.seats[slot]; s.port != nil && receiveKey(slot, s.turn) == key && !p.ring.Receive(slot, key) {
 			p.rearm(slot, s, -int32(unix.EBUSY)) // to epoll
 		}
 	}
@@ -206,15 +208,15 @@ func (p *epollPoller) feed() {
 
 // unsent deals with a datagram that was not sent. One whose error was that of an
 // earlier one is sent again: it is still where it was.
-func (p *epollPoller) unsent(c *result) {
-	slot := int32(c.userData & seatMask)
+func (p *epollPoller) unsent(c *uring.Result) {
+	slot := int32(c.UserData & seatMask)
 	s := &p.seats[slot]
-	if c.res >= 0 || s.port == nil {
+	if c.Res >= 0 || s.port == nil {
 		return
 	}
-	if c.res == -int32(unix.ECONNREFUSED) {
-		at, size := int(c.userData>>seatBits)&(1<<placeBits-1), int(c.userData>>sizeShift)&sizeMask
-		p.sendNow(s.socket.link.fd, p.ring.at(at, size), 0, 0)
+	if c.Res == -int32(unix.ECONNREFUSED) {
+		at, size := int(c.UserData>>seatBits)&(1<<placeBits-1), int(c.UserData>>sizeShift)&sizeMask
+		p.sendNow(s.socket.link.fd, p.ring.At(at, size), 0, 0)
 		return
 	}
 	p.refused++
@@ -222,7 +224,7 @@ func (p *epollPoller) unsent(c *result) {
 
 // takeSeat lets the ring receive from a linked socket; false when it cannot.
 func (p *epollPoller) takeSeat(s *epollSocket, at *port) bool {
-	if p.ring == nil || p.ring.enable() != nil {
+	if p.ring == nil || p.ring.Enable() != nil {
 		return false
 	}
 	slot := int32(len(p.seats))
@@ -236,7 +238,7 @@ func (p *epollPoller) takeSeat(s *epollSocket, at *port) bool {
 	}
 	r := &p.seats[slot]
 	r.turn++
-	if p.ring.setFile(slot, int32(s.link.fd)) != nil || !p.ring.receive(slot, receiveKey(slot, r.turn)) {
+	if p.ring.SetFile(slot, int32(s.link.fd)) != nil || !p.ring.Receive(slot, receiveKey(slot, r.turn)) {
 		p.freeSeats = append(p.freeSeats, slot)
 		return false
 	}
@@ -254,18 +256,18 @@ func (p *epollPoller) leaveSeat(s *epollSocket) {
 	}
 	r := &p.seats[slot]
 	key := receiveKey(slot, r.turn)
-	p.ring.submit() // what is to be sent by this socket
-	if err := p.ring.cancel(key); err != nil {
+	p.ring.Submit() // what is to be sent by this socket
+	if err := p.ring.Cancel(key); err != nil {
 		p.refused++ // it ends with the file, and its results are old then
 	}
-	p.ring.waiting(func(c *result) {
-		if c.userData == key && c.flags&cqeBuffer != 0 && c.res > 0 {
+	p.ring.Waiting(func(c *uring.Result) {
+		if c.UserData == key && c.Flags&uring.HasBuffer != 0 && c.Res > 0 {
 			s.link.backlog = append(s.link.backlog, late{
-				from: s.link.peer, data: slices.Clone(p.ring.peek(c)), truncated: c.res > datagramSize,
+				from: s.link.peer, data: slices.Clone(p.ring.Peek(c)), truncated: c.Res > datagramSize,
 			})
 		}
 	})
-	_ = p.ring.setFile(slot, -1) // it fails only for a place that is empty
+	_ = p.ring.SetFile(slot, -1) // it fails only for a place that is empty
 	s.link.pile = r.pile
 	r.port, r.socket, r.peer = nil, nil, netip.AddrPort{}
 	p.freeSeats = append(p.freeSeats, slot)

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package media
+package uring
 
 import (
 	"errors"
@@ -40,8 +40,8 @@ const (
 	sqeBufferSelect = 1 << 5
 	sqeSkipSuccess  = 1 << 6
 
-	cqeBuffer = 1 << 0
-	cqeMore   = 1 << 1
+	HasBuffer = 1 << 0 // of Result.Flags: it has bytes, see Bytes
+	More      = 1 << 1 // of Result.Flags: what was asked for goes on
 
 	recvMultishot = 1 << 1
 
@@ -82,11 +82,11 @@ type entry struct {
 	addr3, pad    uint64
 }
 
-// result is struct io_uring_cqe.
-type result struct {
-	userData uint64
-	res      int32
-	flags    uint32
+// Result is struct io_uring_cqe.
+type Result struct {
+	UserData uint64 // the key that it was asked for under
+	Res      int32  // bytes, or below zero the error
+	Flags    uint32
 }
 
 // room is struct io_uring_buf. The tail of the ring lies in the last two bytes of
@@ -105,16 +105,16 @@ const (
 	// before it comes back; what finds none is told and asked for again.
 	rooms = 1024
 	// roomSize has a byte more than is read whole, to see that a datagram was longer.
-	roomSize   = datagramSize + 1
+	roomSize   = DatagramSize + 1
 	roomStride = (roomSize + 63) &^ 63
-	// mostSeats bounds the sockets that a ring knows. Others are read as without it.
-	mostSeats = 1 << 15
+	// MostSeats bounds the sockets that a ring knows. Others are read as without it.
+	MostSeats = 1 << 15
 )
 
-// ring is an io_uring of one worker: many sockets are received from, and many
+// Ring is an io_uring of one worker: many sockets are received from, and many
 // datagrams sent, by one system call. One thread uses it, which is the first that
 // enters it.
-type ring struct {
+type Ring struct {
 	fd      int
 	enabled bool
 
@@ -125,7 +125,7 @@ type ring struct {
 	tail    uint32
 	cqHead  *uint32
 	cqTail  *uint32
-	results []result
+	results []Result
 
 	rooms   []room
 	memory  []byte // of the buffers
@@ -144,25 +144,25 @@ type ring struct {
 	}
 }
 
-// newRing makes a ring, or says why this system has none: the kernel is older than
+// New makes a ring, or says why this system has none: the kernel is older than
 // 6.1, or it is forbidden (many container run-times do that).
-func newRing(seats int) (_ *ring, err error) {
+func New(seats int) (_ *Ring, err error) {
 	p := ringParams{flags: setupSingleIssuer | setupDeferTaskrun | setupCQSize | setupSubmitAll | setupRDisabled, cqEntries: ringResults}
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, ringEntries, uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return nil, os.NewSyscallError("io_uring_setup", errno)
 	}
-	r := &ring{fd: int(fd)}
+	r := &Ring{fd: int(fd)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, r.close())
+			err = errors.Join(err, r.Close())
 		}
 	}()
 	sq, err := r.mapRing(offSQRing, int(p.sq.array+p.sqEntries*4))
 	if err != nil {
 		return nil, err
 	}
-	cq, err := r.mapRing(offCQRing, int(p.cq.cqes)+int(p.cqEntries)*int(unsafe.Sizeof(result{})))
+	cq, err := r.mapRing(offCQRing, int(p.cq.cqes)+int(p.cqEntries)*int(unsafe.Sizeof(Result{})))
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func newRing(seats int) (_ *ring, err error) {
 	r.sqHead, r.sqTail = word(sq, p.sq.head), word(sq, p.sq.tail)
 	r.cqHead, r.cqTail = word(cq, p.cq.head), word(cq, p.cq.tail)
 	r.sqes = unsafe.Slice((*entry)(unsafe.Pointer(&entries[0])), p.sqEntries)
-	r.results = unsafe.Slice((*result)(unsafe.Pointer(&cq[p.cq.cqes])), p.cqEntries)
+	r.results = unsafe.Slice((*Result)(unsafe.Pointer(&cq[p.cq.cqes])), p.cqEntries)
 	for i := range p.sqEntries { // entries are used in their order
 		*word(sq, p.sq.array+4*i) = i
 	}
@@ -184,7 +184,7 @@ func newRing(seats int) (_ *ring, err error) {
 	return r, r.provide()
 }
 
-func (r *ring) mapRing(offset int64, size int) ([]byte, error) {
+func (r *Ring) mapRing(offset int64, size int) ([]byte, error) {
 	b, err := unix.Mmap(r.fd, offset, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
 	if err != nil {
 		return nil, os.NewSyscallError("mmap", err)
@@ -193,7 +193,7 @@ func (r *ring) mapRing(offset int64, size int) ([]byte, error) {
 	return b, nil
 }
 
-func (r *ring) mapMemory(size int) ([]byte, error) {
+func (r *Ring) mapMemory(size int) ([]byte, error) {
 	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil, os.NewSyscallError("mmap", err)
@@ -202,7 +202,7 @@ func (r *ring) mapMemory(size int) ([]byte, error) {
 	return b, nil
 }
 
-func (r *ring) register(op uintptr, arg unsafe.Pointer, n uintptr) error {
+func (r *Ring) register(op uintptr, arg unsafe.Pointer, n uintptr) error {
 	_, _, errno := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), op, uintptr(arg), n, 0, 0)
 	if errno != 0 {
 		return os.NewSyscallError(fmt.Sprintf("io_uring_register %d", op), errno)
@@ -212,7 +212,7 @@ func (r *ring) register(op uintptr, arg unsafe.Pointer, n uintptr) error {
 
 // registerFiles makes an empty table of files. The kernel finds a file of it
 // faster than a descriptor.
-func (r *ring) registerFiles(n int) error {
+func (r *Ring) registerFiles(n int) error {
 	arg := struct {
 		n, flags         uint32
 		resv, data, tags uint64
@@ -220,8 +220,8 @@ func (r *ring) registerFiles(n int) error {
 	return r.register(registerFiles2, unsafe.Pointer(&arg), unsafe.Sizeof(arg))
 }
 
-// setFile puts a descriptor into a place of the table; -1 empties it.
-func (r *ring) setFile(seat int32, fd int32) error {
+// SetFile puts a descriptor into a place of the table; -1 empties it.
+func (r *Ring) SetFile(seat int32, fd int32) error {
 	r.file = fd // the kernel reads it there
 	arg := struct {
 		offset, resv uint32
@@ -236,7 +236,7 @@ func (r *ring) setFile(seat int32, fd int32) error {
 }
 
 // provide gives the kernel the buffers.
-func (r *ring) provide() error {
+func (r *Ring) provide() error {
 	table, err := r.mapMemory(rooms * int(unsafe.Sizeof(room{})))
 	if err != nil {
 		return err
@@ -265,7 +265,7 @@ func (r *ring) provide() error {
 }
 
 // give hands buffers to the kernel.
-func (r *ring) give(ids []uint16) {
+func (r *Ring) give(ids []uint16) {
 	if len(ids) == 0 {
 		return
 	}
@@ -281,8 +281,8 @@ func (r *ring) give(ids []uint16) {
 	atomic.StoreUint32(last, uint32(r.rooms[0].id)|uint32(r.given)<<16)
 }
 
-// enable lets the calling thread use the ring, the first time.
-func (r *ring) enable() error {
+// Enable lets the calling thread use the ring, the first time.
+func (r *Ring) Enable() error {
 	if r.enabled {
 		return nil
 	}
@@ -294,9 +294,9 @@ func (r *ring) enable() error {
 }
 
 // next is a place for a submission; nil when the kernel takes none.
-func (r *ring) next() *entry {
+func (r *Ring) next() *entry {
 	if r.tail-atomic.LoadUint32(r.sqHead) == uint32(len(r.sqes)) {
-		if r.submit(); r.tail-atomic.LoadUint32(r.sqHead) == uint32(len(r.sqes)) {
+		if r.Submit(); r.tail-atomic.LoadUint32(r.sqHead) == uint32(len(r.sqes)) {
 			return nil
 		}
 	}
@@ -307,8 +307,8 @@ func (r *ring) next() *entry {
 	return e
 }
 
-// submit lets the kernel do what is queued. Datagrams are sent when it returns.
-func (r *ring) submit() {
+// Submit lets the kernel do what is queued. Datagrams are sent when it returns.
+func (r *Ring) Submit() {
 	if r.queued == 0 {
 		return
 	}
@@ -319,9 +319,9 @@ func (r *ring) submit() {
 	}
 }
 
-// enter submits, and waits until there is a result or the time is over; below
+// Enter submits, and waits until there is a result or the time is over; below
 // zero: there is no end. Raw: without telling the run-time that it waits.
-func (r *ring) enter(timeout time.Duration, raw bool) error {
+func (r *Ring) Enter(timeout time.Duration, raw bool) error {
 	atomic.StoreUint32(r.sqTail, r.tail)
 	r.arg.ts = 0
 	if timeout >= 0 {
@@ -348,8 +348,8 @@ func (r *ring) enter(timeout time.Duration, raw bool) error {
 	return nil
 }
 
-// receive asks for everything that comes to the socket at a seat, one result each.
-func (r *ring) receive(seat int32, key uint64) bool {
+// Receive asks for everything that comes to the socket at a seat, one result each.
+func (r *Ring) Receive(seat int32, key uint64) bool {
 	e := r.next()
 	if e == nil {
 		return false
@@ -359,9 +359,9 @@ func (r *ring) receive(seat int32, key uint64) bool {
 	return true
 }
 
-// send sends bytes of the ring's memory by the socket at a seat. Only a failure
+// Send sends bytes of the ring's memory by the socket at a seat. Only a failure
 // has a result.
-func (r *ring) send(seat int32, data []byte, key uint64) bool {
+func (r *Ring) Send(seat int32, data []byte, key uint64) bool {
 	e := r.next()
 	if e == nil {
 		return false
@@ -373,8 +373,8 @@ func (r *ring) send(seat int32, data []byte, key uint64) bool {
 	return true
 }
 
-// watch asks for one result when a descriptor has something to read.
-func (r *ring) watch(fd int, key uint64) bool {
+// Watch asks for one result when a descriptor has something to read.
+func (r *Ring) Watch(fd int, key uint64) bool {
 	e := r.next()
 	if e == nil {
 		return false
@@ -383,10 +383,10 @@ func (r *ring) watch(fd int, key uint64) bool {
 	return true
 }
 
-// cancel ends what was asked for under a key, and waits for that. Results that
+// Cancel ends what was asked for under a key, and waits for that. Results that
 // there are already stay.
-func (r *ring) cancel(key uint64) error {
-	r.submit()
+func (r *Ring) Cancel(key uint64) error {
+	r.Submit()
 	arg := struct {
 		addr      uint64
 		fd        int32
@@ -403,54 +403,54 @@ func (r *ring) cancel(key uint64) error {
 	return err
 }
 
-// take returns the next result; false when there is none.
-func (r *ring) take() (result, bool) {
+// Take returns the next result; false when there is none.
+func (r *Ring) Take() (Result, bool) {
 	head := *r.cqHead
 	if head == atomic.LoadUint32(r.cqTail) {
-		return result{}, false
+		return Result{}, false
 	}
 	c := r.results[head%uint32(len(r.results))]
 	atomic.StoreUint32(r.cqHead, head+1)
 	return c, true
 }
 
-// ready is how many results there are.
-func (r *ring) ready() int { return int(atomic.LoadUint32(r.cqTail) - *r.cqHead) }
+// Ready is how many results there are.
+func (r *Ring) Ready() int { return int(atomic.LoadUint32(r.cqTail) - *r.cqHead) }
 
-// waiting calls f with the results that nobody took yet.
-func (r *ring) waiting(f func(*result)) {
+// Waiting calls f with the results that nobody took yet.
+func (r *Ring) Waiting(f func(*Result)) {
 	for at, end := *r.cqHead, atomic.LoadUint32(r.cqTail); at != end; at++ {
 		f(&r.results[at%uint32(len(r.results))])
 	}
 }
 
-// bytes are those of the buffer of a result. They are valid until the second
-// recycle from now.
-func (r *ring) bytes(c *result) []byte {
-	id := uint16(c.flags >> 16)
+// Bytes are those of the buffer of a result. They are valid until the second
+// Recycle from now.
+func (r *Ring) Bytes(c *Result) []byte {
+	id := uint16(c.Flags >> 16)
 	r.used = append(r.used, id)
 	at := int(id) * roomStride
-	return r.memory[at : at+int(min(c.res, datagramSize)) : at+roomSize]
+	return r.memory[at : at+int(min(c.Res, DatagramSize)) : at+roomSize]
 }
 
-// peek are the bytes of a result that nobody took yet.
-func (r *ring) peek(c *result) []byte {
-	at := int(c.flags>>16) * roomStride
-	return r.memory[at : at+int(min(c.res, datagramSize))]
+// Peek are the bytes of a result that nobody took yet.
+func (r *Ring) Peek(c *Result) []byte {
+	at := int(c.Flags>>16) * roomStride
+	return r.memory[at : at+int(min(c.Res, DatagramSize))]
 }
 
-// holds says whether bytes are of the ring's memory, and where.
-func (r *ring) holds(b []byte) (at int, ok bool) {
+// Holds says whether bytes are of the ring's memory, and where.
+func (r *Ring) Holds(b []byte) (at int, ok bool) {
 	d := uintptr(unsafe.Pointer(&b[0])) - uintptr(unsafe.Pointer(&r.memory[0]))
 	return int(d), d < uintptr(len(r.memory))
 }
 
-// at is the inverse of holds.
-func (r *ring) at(at, size int) []byte { return r.memory[at : at+size] }
+// At is the inverse of holds.
+func (r *Ring) At(at, size int) []byte { return r.memory[at : at+size] }
 
-// recycle gives back the buffers that were used before the last enter: what was to
+// Recycle gives back the buffers that were used before the last enter: what was to
 // be sent of them is sent.
-func (r *ring) recycle() {
+func (r *Ring) Recycle() {
 	if r.stuck {
 		r.former, r.used = append(r.former, r.used...), r.used[:0]
 		return
@@ -459,7 +459,8 @@ func (r *ring) recycle() {
 	r.former, r.used = r.used, r.former[:0]
 }
 
-func (r *ring) close() error {
+// Close frees the ring and its memory. Nothing of it may be used afterwards.
+func (r *Ring) Close() error {
 	err := os.NewSyscallError("close io_uring", unix.Close(r.fd))
 	for _, b := range r.mapped {
 		err = errors.Join(err, os.NewSyscallError("munmap", unix.Munmap(b)))
