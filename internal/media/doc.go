@@ -12,12 +12,13 @@
 // SetTaps, Join, Close) is a command in the worker's mailbox, and session waits
 // for it; a worker waits for nobody. On Linux a worker has sockets of its own
 // kind: a port that knows its peer is linked to it (link_linux.go) and served by
-// io_uring where there is one (uring_linux.go, ring_linux.go), everything else by
-// epoll (epoll_linux.go); elsewhere a goroutine per socket reads for it.
+// io_uring where there is one (uring_linux.go), everything else by
+// epoll (epoll_linux.go); elsewhere a goroutine per socket reads for it. Where it is asked
+// for, the legs of a worker share a few ports (shared.go).
 //
 // Called by session. It must never know what a call is, block on a tap or a
 // notification, decode what can be relayed or what nobody listens to, or allocate, lock or log
-// per packet.
+// per packet; a shared port takes a leaf lock for each batch.
 // Workers are started and joined by Engine.Run, the readers of the portable
 // driver by their worker.
 package media

@@ -24,7 +24,7 @@ const (
 	// Shares of the time of a processor. Between those of each pair nothing changes, so
 	// that it does not change all the time.
 	idleBelow, busyFrom = 0.05, 0.10
-	roomUntil, fullFrom = 0.80, 0.90
+	roomUntil, fullFrom = 0.85, 0.92
 )
 
 // wanted says whether a worker that uses so much of a processor should be urgent.

@@ -8,10 +8,10 @@ func TestUrgencyIsForBusyWorkersWithRoom(t *testing.T) {
 		share          float64
 		before, urgent bool
 	}{
-		{0, false, false}, {0.07, false, false}, {0.1, false, true}, {0.5, false, true}, {0.8, false, true},
-		{0.85, false, false}, {1, false, false},
-		{0.07, true, true}, {0.5, true, true}, {0.85, true, true},
-		{0.02, true, false}, {0.9, true, false}, {1, true, false},
+		{0, false, false}, {0.07, false, false}, {0.1, false, true}, {0.5, false, true}, {0.85, false, true},
+		{0.9, false, false}, {1, false, false},
+		{0.07, true, true}, {0.5, true, true}, {0.9, true, true},
+		{0.02, true, false}, {0.92, true, false}, {1, true, false},
 	} {
 		u := urgency{on: c.before}
 		if got := u.wanted(c.share); got != c.urgent {
