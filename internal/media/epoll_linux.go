@@ -156,6 +156,7 @@ type epollPoller struct {
 
 	turns   uint64 // how often wait was called
 	busy    bool   // the last wait brought datagrams
+	first   bool   // the thread goes before all others: see poller.urgent
 	wanted  []seat // ports that are to be linked before the next wait
 	making  []seat // room for the next such list
 	refused int    // datagrams that the system did not take
@@ -320,7 +321,7 @@ func (p *epollPoller) pending(timeout time.Duration) (int, error) {
 	if timeout >= 0 {
 		ms = int((timeout + time.Millisecond - 1) / time.Millisecond)
 	}
-	if p.busy || timeout == 0 {
+	if p.busy || p.first || timeout == 0 {
 		// Packets come: the next ones are a moment away. Raw, so that the scheduler of
 		// the run-time does not take the processor away from this thread and give it
 		// back for each of them. It can still stop the thread: by a signal, which ends
@@ -386,6 +387,8 @@ func (p *epollPoller) receiveBatch(fd int, at *port, overflow *uint32, to sink) 
 	to(at, p.in.batch[:n], dropped)
 	return n
 }
+
+func (p *epollPoller) urgent(on bool) { p.first = on }
 
 func (p *epollPoller) wake() {
 	var one [8]byte

@@ -34,6 +34,11 @@ type poller interface {
 	// wait waits for datagrams, a wake or the end of the timeout (below zero: no
 	// end), and hands all datagrams that are there to sink, in batches per socket.
 	wait(timeout time.Duration, sink sink) error
+	// urgent says that the worker's thread goes before all others, or no longer. While it
+	// does, it waits in short steps and without telling the run-time: a thread that comes
+	// back from a wait that the run-time knows of spins while the garbage collector reads
+	// its stack, and on its core nothing else could end that.
+	urgent(on bool)
 	// wake lets wait return, now or the next time.
 	wake()
 	// send queues a datagram. Its bytes must stay as they are until flush.

@@ -194,6 +194,8 @@ func (p *portablePoller) deliver(l *letter, to sink) {
 	to(l.port, p.batch[:], 0)
 }
 
+func (*portablePoller) urgent(bool) {}
+
 func (p *portablePoller) wake() {
 	select {
 	case p.woken <- struct{}{}:

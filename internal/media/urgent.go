@@ -1,6 +1,9 @@
 package media
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // urgency decides when the thread of a worker goes before all ordinary threads of the
 // machine, by a real-time priority (urgent_linux.go). Without it a worker that uses more
@@ -44,16 +47,27 @@ func (u *urgency) begin(now time.Duration) (err error) {
 	return err
 }
 
-// look is called in each turn.
-func (u *urgency) look(now time.Duration) {
+// RealTimeAllowed says why the workers of this process may have no real-time priority; nil =
+// they may.
+func RealTimeAllowed() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var u urgency
+	return u.begin(0)
+}
+
+// look is called in each turn. It says whether anything changed.
+func (u *urgency) look(now time.Duration) (changed bool) {
 	passed := now - u.at
 	if passed < urgencyEvery || !u.allowed {
-		return
+		return false
 	}
 	used := threadTime()
 	want := u.wanted(float64(used-u.used) / float64(passed))
 	u.at, u.used = now, used
-	if want != u.on && setUrgent(want) == nil { // it was allowed; if it is no longer, all stays as it is
-		u.on = want
+	if want == u.on || setUrgent(want) != nil { // it was allowed; if it is no longer, all stays as it is
+		return false
 	}
+	u.on = want
+	return true
 }

@@ -1,11 +1,14 @@
 package media
 
 import (
+	"errors"
 	"runtime"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tapedeck/internal/testkit"
 )
 
 // TestUrgencyOfAThread: a thread that is busy goes before ordinary ones where the system
@@ -43,5 +46,26 @@ func TestUrgencyOfAThread(t *testing.T) {
 		if at(c.share); policy() != c.want {
 			t.Errorf("%.2f of a processor: policy %d, want %d", c.share, policy(), c.want)
 		}
+	}
+}
+
+// TestUrgentWorkersWaitInShortSteps, whatever there is to do: a wait without an end is one
+// that the run-time has to know of.
+func TestUrgentWorkersWaitInShortSteps(t *testing.T) {
+	testkit.Timeout(t, time.Minute)
+	for name, n := range systemNetworks() {
+		t.Run(name, func(t *testing.T) {
+			runtime.LockOSThread() // as a worker does
+			defer runtime.UnlockOSThread()
+			p, err := n.poller()
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.urgent(true)
+			nobody := func(*port, []datagram, uint32) { t.Error("a datagram from nowhere") }
+			if err := errors.Join(p.wait(-1, nobody), p.wait(time.Hour, nobody), p.close()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -72,7 +72,7 @@ func (p *epollPoller) waitRing(timeout time.Duration, to sink) error {
 	if !p.watching {
 		p.watching = r.Watch(p.fd, bellKey)
 	}
-	raw := p.busy
+	raw := p.busy || p.first
 	if raw && (timeout < 0 || timeout > longestRaw) {
 		timeout = longestRaw
 	}

@@ -91,7 +91,9 @@ func (w *worker) turn() error {
 		return fmt.Errorf("media worker %d waits for packets: %w", w.index, err)
 	}
 	now := w.now()
-	w.urgent.look(now)
+	if w.urgent.look(now) {
+		w.poller.urgent(w.urgent.on)
+	}
 	w.wheel.advance(now, w.fire)
 	w.flush()
 	w.commands()
