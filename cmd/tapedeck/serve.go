@@ -67,12 +67,11 @@ func (c *serveCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// A media worker keeps one of the run-time's processors to itself; everything else
-	// has as many as there would be without it.
+	cores := runtime.GOMAXPROCS(0)
 	if cfg.Media.Workers == 0 {
-		cfg.Media.Workers = runtime.GOMAXPROCS(0)
+		cfg.Media.Workers = cores
 	}
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + cfg.Media.Workers)
+	runtime.GOMAXPROCS(server.Places(cfg, cores))
 	aside, err := server.WorkshopCommand(makeFiles)
 	if err != nil {
 		log.Warn("files are made in the server", "error", err)

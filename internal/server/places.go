@@ -1,0 +1,27 @@
+package server
+
+import (
+	"tapedeck/internal/config"
+	"tapedeck/internal/media"
+)
+
+// sparePlaces are places of the run-time beyond one for each core. A thread that waits
+// for the disk keeps its place until the run-time takes it back, and on one core it is
+// the only one that SIP and the database have.
+const sparePlaces = 2
+
+// Places is how many goroutines the process should let run at once (GOMAXPROCS) on so
+// many cores: a media worker keeps a place to itself, everything else has as many as
+// there would be without it. The spare ones are for a server whose media goes first by
+// real-time priority: where it has to share, more that runs beside it makes packets late.
+func Places(c *config.Config, cores int) int {
+	workers := c.Media.Workers
+	if workers == 0 {
+		workers = cores
+	}
+	places := cores + workers
+	if c.Media.RealTime && media.RealTimeAllowed() == nil {
+		places += sparePlaces
+	}
+	return places
+}
