@@ -225,7 +225,7 @@ func (r *Runner) look(ctx context.Context, workers *sync.WaitGroup, ended chan e
 	if next.IsZero() || due { // due, but no worker is free: the end of a job wakes us
 		return r.o.Poll
 	}
-	return min(r.o.Poll, next.Sub(now))
+	return min(r.o.Poll, time.Until(next)) // the transaction may have waited for others
 }
 
 // claim is how many jobs of some kinds can be begun.

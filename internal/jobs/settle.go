@@ -75,7 +75,8 @@ func (r *Runner) outcome(e end) func(*store.Tx) error {
 	default:
 		wait := r.backoff(j.Attempts)
 		log.Warn("job failed and is tried again", "error", e.err, "in", wait)
-		return func(t *store.Tx) error { return t.RetryJob(j, time.Now().Add(wait), e.err.Error()) }
+		at := time.Now().Add(wait) // from now on, however long the transaction has to wait
+		return func(t *store.Tx) error { return t.RetryJob(j, at, e.err.Error()) }
 	}
 	return func(t *store.Tx) error { return t.FinishJob(j) }
 }
