@@ -50,10 +50,20 @@ func (u *urgency) begin(now time.Duration) (err error) {
 // RealTimeAllowed says why the workers of this process may have no real-time priority; nil =
 // they may.
 func RealTimeAllowed() error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var u urgency
-	return u.begin(0)
+	allowed := make(chan error, 1) // sent to once
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with what was tried on it
+		var u urgency
+		allowed <- u.begin(0)
+	}()
+	return <-allowed
+}
+
+// end gives the thread back as it was: the run-time has other uses for it.
+func (u *urgency) end() {
+	if u.on && setUrgent(false) == nil {
+		u.on = false
+	}
 }
 
 // look is called in each turn. It says whether anything changed.

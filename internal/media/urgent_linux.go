@@ -11,14 +11,23 @@ import (
 // given a real one (sched(7)).
 const urgentPriority = 1
 
-// setUrgent gives the calling thread a real-time priority, or an ordinary one. The first
-// needs CAP_SYS_NICE or a limit for it (RLIMIT_RTPRIO). Threads and programs that are
-// started from this one do not have it.
+// setUrgent gives the calling thread a real-time priority, or the ordinary one that it had.
+// The first needs CAP_SYS_NICE or a limit for it (RLIMIT_RTPRIO). Threads and programs that
+// are started from this one do not have it; that stays so, because who has no more than the
+// limit may not take it back.
 func setUrgent(on bool) error {
-	a := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}
+	a := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Flags: unix.SCHED_FLAG_RESET_ON_FORK}
 	if on {
-		a.Policy, a.Priority, a.Flags = unix.SCHED_RR, urgentPriority, unix.SCHED_FLAG_RESET_ON_FORK
+		a.Policy, a.Priority = unix.SCHED_RR, urgentPriority
+		return os.NewSyscallError("sched_setattr", unix.SchedSetAttr(0, &a, 0))
 	}
+	// The niceness is kept by a thread that has a real-time priority, and would be 0
+	// again if it were not said. The system call returns 20 - niceness.
+	raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return os.NewSyscallError("getpriority", err)
+	}
+	a.Nice = int32(20 - raw)
 	return os.NewSyscallError("sched_setattr", unix.SchedSetAttr(0, &a, 0))
 }
 

@@ -2,6 +2,7 @@ package media
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"testing"
 	"time"
@@ -11,42 +12,97 @@ import (
 	"tapedeck/internal/testkit"
 )
 
+// niceness that the threads of the tests are started with: it must be there afterwards.
+const niceBefore = 3
+
+// onThread runs a test on a thread of its own, which ends with it.
+func onThread(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, niceBefore); err != nil {
+			t.Errorf("setpriority: %v", err)
+			return
+		}
+		test(t)
+	}()
+	<-done
+}
+
 // TestUrgencyOfAThread: a thread that is busy goes before ordinary ones where the system
 // allows that, and steps back when it fills its processor, or does nothing.
 func TestUrgencyOfAThread(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	policy := func() uint32 {
+	onThread(t, func(t *testing.T) {
+		var u urgency
+		changesWith(t, &u, u.begin(0))
+	})
+}
+
+// TestUrgencyByALimit: who may have a real-time priority only by RLIMIT_RTPRIO can step
+// back, too. That is how a service is given it.
+func TestUrgencyByALimit(t *testing.T) {
+	limit := unix.Rlimit{}
+	if err := unix.Getrlimit(unix.RLIMIT_RTPRIO, &limit); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Setrlimit(unix.RLIMIT_RTPRIO, &limit); err != nil {
+			t.Error(err)
+		}
+	}()
+	raised := unix.Setrlimit(unix.RLIMIT_RTPRIO, &unix.Rlimit{Cur: urgentPriority, Max: max(limit.Max, urgentPriority)})
+	onThread(t, func(t *testing.T) {
+		if err := withoutCapabilities(); err != nil {
+			t.Error(err)
+			return
+		}
+		var u urgency
+		err := u.begin(0)
+		if raised == nil && err != nil {
+			t.Errorf("the limit allows it, and yet: %v", err)
+		}
+		changesWith(t, &u, err)
+	})
+}
+
+// withoutCapabilities takes them from the calling thread.
+func withoutCapabilities() error {
+	var none [2]unix.CapUserData
+	return unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0])
+}
+
+// changesWith lets a thread use shares of a processor, and looks at what it is then.
+func changesWith(t *testing.T, u *urgency, refused error) {
+	t.Helper()
+	busy := uint32(unix.SCHED_RR)
+	if refused != nil {
+		busy = unix.SCHED_NORMAL
+		t.Logf("not allowed here: %v", refused)
+	}
+	is := func(when string, want uint32) {
+		t.Helper()
 		a, err := unix.SchedGetAttr(0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return a.Policy
+		if a.Policy != want || want == unix.SCHED_NORMAL && a.Nice != niceBefore {
+			t.Errorf("%s: policy %d, nice %d, want %d, %d", when, a.Policy, a.Nice, want, niceBefore)
+		}
 	}
-	var u urgency
-	err := u.begin(0)
-	if got := policy(); got != unix.SCHED_NORMAL {
-		t.Fatalf("policy %d before anything was to be done", got)
-	}
-	// The share is that of the time that is said to have passed.
-	at := func(share float64) {
-		used := threadTime()
-		u.used = used - time.Duration(share*float64(urgencyEvery))
-		u.look(u.at + urgencyEvery)
-	}
-	busy := uint32(unix.SCHED_RR)
-	if err != nil {
-		busy = unix.SCHED_NORMAL
-		t.Logf("not allowed here: %v", err)
-	}
+	is("before anything was to be done", unix.SCHED_NORMAL)
 	for _, c := range []struct {
 		share float64
 		want  uint32
-	}{{0.01, unix.SCHED_NORMAL}, {0.5, busy}, {0.85, busy}, {0.99, unix.SCHED_NORMAL}, {0.6, busy}, {0, unix.SCHED_NORMAL}} {
-		if at(c.share); policy() != c.want {
-			t.Errorf("%.2f of a processor: policy %d, want %d", c.share, policy(), c.want)
-		}
+	}{{0.01, unix.SCHED_NORMAL}, {0.5, busy}, {0.85, busy}, {0.99, unix.SCHED_NORMAL}, {0.6, busy}, {0, unix.SCHED_NORMAL}, {0.4, busy}} {
+		// The share is that of the time that is said to have passed.
+		u.used = threadTime() - time.Duration(c.share*float64(urgencyEvery))
+		u.look(u.at + urgencyEvery)
+		is(fmt.Sprintf("%.2f of a processor", c.share), c.want)
 	}
+	u.end()
+	is("at the end", unix.SCHED_NORMAL)
 }
 
 // TestUrgentWorkersWaitInShortSteps, whatever there is to do: a wait without an end is one

@@ -64,6 +64,7 @@ func (w *worker) run(thread chan<- int) error {
 	defer runtime.UnlockOSThread()
 	thread <- threadID()
 	w.hurry()
+	defer w.urgent.end()
 	err := w.attachShared()
 	for !w.ending && err == nil {
 		err = w.turn()
