@@ -11,15 +11,12 @@ import (
 const sparePlaces = 2
 
 // Places is how many goroutines the process should let run at once (GOMAXPROCS) on so
-// many cores: a media worker keeps a place to itself, everything else has as many as
-// there would be without it. The spare ones are for a server whose media goes first by
-// real-time priority: where it has to share, more that runs beside it makes packets late.
+// many cores: each of the media workers, which must be set, keeps a place to itself, and
+// everything else has as many as there would be without them. The spare ones are for a
+// server whose media goes first by real-time priority: where it has to share, more that
+// runs beside it makes packets late.
 func Places(c *config.Config, cores int) int {
-	workers := c.Media.Workers
-	if workers == 0 {
-		workers = cores
-	}
-	places := cores + workers
+	places := cores + c.Media.Workers
 	if c.Media.RealTime && media.RealTimeAllowed() == nil {
 		places += sparePlaces
 	}

@@ -20,9 +20,9 @@ func TestPlaces(t *testing.T) {
 		realTime       bool
 		want           int
 	}{
-		{cores: 1, realTime: false, want: 2},
-		{cores: 1, realTime: true, want: 2 + spare},
-		{cores: 8, realTime: true, want: 16 + spare},
+		{cores: 1, workers: 1, realTime: false, want: 2},
+		{cores: 1, workers: 1, realTime: true, want: 2 + spare},
+		{cores: 8, workers: 8, realTime: true, want: 16 + spare},
 		{cores: 8, workers: 2, realTime: false, want: 10},
 	} {
 		cfg := config.Default()

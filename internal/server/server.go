@@ -334,7 +334,6 @@ func (s *Server) openHTTP(verbs *control.Service) error {
 	return nil
 }
 
-// invite is called by the SIP agent for each incoming call.
 // waitingJobs is how many jobs may be under way beside those that make something. It is
 // ours: at 100 recordings a second each waits some 75 ms for transactions.
 const waitingJobs = 13
@@ -348,6 +347,7 @@ func (s *Server) wake(kind string) {
 	s.runner.Wake()
 }
 
+// invite is called by the SIP agent for each incoming call.
 func (s *Server) invite(d *sip.Dialog) { s.dispatch.Invite(d) }
 
 // Ready tells where the server is reached.
