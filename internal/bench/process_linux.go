@@ -90,7 +90,7 @@ func startOn(cmd *exec.Cmd, cores []int) (err error) {
 type usage struct {
 	cpu    time.Duration // user and system
 	others time.Duration // likewise, of the processes that it started
-	rss    int64         // bytes, with those of these processes
+	rss    int64         // bytes, with those of these processes that are not the program's
 }
 
 // usageOf reads what a process uses, and those that it started, ended ones
@@ -112,7 +112,7 @@ func usageOf(pid int) (u usage, err error) {
 		s, err := statOf(e.Name())
 		if err == nil && s.parent == int64(pid) { // else it has just ended
 			u.others += s.cpu + s.waited
-			u.rss += s.rss
+			u.rss += s.rss - sharedBy(e.Name()) // the pages of the program are the server's, too
 		}
 	}
 	return u, nil
@@ -144,6 +144,23 @@ func statOf(pid string) (s stat, err error) {
 	}
 	ticks := func(n int64) time.Duration { return time.Duration(n) * time.Second / userHz }
 	return stat{parent: n[0], cpu: ticks(n[1] + n[2]), waited: ticks(n[3] + n[4]), rss: n[5] * int64(os.Getpagesize())}, nil
+}
+
+// sharedBy is how much of a process's resident memory is of files; 0 when it has ended.
+func sharedBy(pid string) int64 {
+	text, err := os.ReadFile("/proc/" + pid + "/statm")
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(text)) // proc(5): size, resident, shared, in pages
+	if len(f) < 3 {
+		return 0
+	}
+	pages, err := strconv.ParseInt(f[2], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
 }
 
 // sizesOf reads the sizes of the server.
