@@ -65,8 +65,8 @@ func New(o Options) (*Pool, error) {
 func (p *Pool) Parallel() int { return cap(p.places) }
 
 // Do waits for a place, does the work on a thread of low priority (see
-// Options.Elsewhere), and returns its error. When the context ends before there is a place, nothing is done. A
-// panic of the work is its error.
+// Options.Elsewhere), and returns its error. When the context ends before there
+// is a place, nothing is done. A panic of the work is its error.
 func (p *Pool) Do(ctx context.Context, work func(context.Context) error) error {
 	return p.do(ctx, nil, nil, work)
 }

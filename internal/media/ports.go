@@ -66,8 +66,8 @@ func (p *ports) put(port int, now time.Duration) {
 	p.n++
 }
 
-// bind opens both sockets of a free pair, for a leg or for legs to share. A pair that another program uses is put
-// back, to be tried again later.
+// bind opens both sockets of a free pair, for a leg or for legs to share. A pair that
+// another program uses is put back, to be tried again later.
 func (e *Engine) bind(shared bool) (media, control port, err error) {
 	for range len(e.ports.rest) {
 		number, err := e.ports.take(e.now())

@@ -19,9 +19,9 @@ const (
 	maxBatch = 256
 	maxHold  = 50 * time.Millisecond
 	// pace is the least time from one transaction to the next when nobody waits for
-	// it, only rows that are written again and again, and work in the background: each costs an fsync, and of the
-	// states that gather meanwhile only the last is written. It is as long as a call takes
-	// to be set up.
+	// it, only rows that are written again and again, and work in the background: each
+	// costs an fsync, and of the states that gather meanwhile only the last is written. It
+	// is as long as a call takes to be set up.
 	pace = 25 * time.Millisecond
 )
 
