@@ -265,6 +265,7 @@ func (g *gate) Take(*rtp.Received) {
 	g.n.Add(1)
 }
 func (g *gate) TakeReport(*rtp.SenderReport) {}
+func (g *gate) Touch() uint64                { return 0 }
 
 func TestTapsChangeUnderTraffic(t *testing.T) {
 	eachDriver(t, func(t *testing.T, n network) {
@@ -310,6 +311,7 @@ type bomb struct{}
 
 func (bomb) Take(*rtp.Received)           { panic("a fault in a tap") }
 func (bomb) TakeReport(*rtp.SenderReport) {}
+func (bomb) Touch() uint64                { return 0 }
 
 func TestAFaultEndsItsLegAlone(t *testing.T) {
 	eachDriver(t, func(t *testing.T, n network) {

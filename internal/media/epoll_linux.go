@@ -173,6 +173,7 @@ type epollPoller struct {
 	streak    int      // how many in a row were of it
 
 	events [maxEvents]unix.EpollEvent
+	ready  [maxEvents]*port // whose datagrams will be taken
 	in     *inbatch
 	name   address // of where a datagram goes
 	single [1]datagram
@@ -180,10 +181,8 @@ type epollPoller struct {
 	buffer [datagramSize]byte
 }
 
-// maxEvents is how many sockets are served in a turn, before timers and commands.
-const maxEvents = 128
-
-// longestRaw is how long a busy poller waits without telling the run-time: that long a garbage collection may have to wait for its signal.
+// longestRaw is how long a busy poller waits without telling the run-time: that long a
+// garbage collection may have to wait for its signal.
 const longestRaw = 5 * time.Millisecond
 
 // bellSlot stands in an event for the eventfd.
@@ -298,6 +297,13 @@ func (p *epollPoller) serve(timeout time.Duration, to sink) error {
 	if err != nil {
 		return err
 	}
+	ready := p.ready[:0]
+	for i := range p.events[:n] {
+		if slot := p.events[i].Fd; slot != bellSlot && p.table[slot].port != nil {
+			ready = append(ready, p.table[slot].port)
+		}
+	}
+	to.soon(ready)
 	for i := range p.events[:n] {
 		slot := p.events[i].Fd
 		if slot == bellSlot {
@@ -369,7 +375,7 @@ func (p *epollPoller) receive(at *seat, to sink) {
 		return // nothing, or what became of a datagram that was sent (RFC 1122 §4.1.3.3)
 	}
 	p.single[0] = datagram{from: s.link.peer, data: p.buffer[:min(int(n), datagramSize)], truncated: n > datagramSize}
-	to(at.port, p.single[:], 0)
+	to.receive(at.port, p.single[:], 0)
 }
 
 // receiveBatch takes up to batchSize datagrams with their addresses, and returns
@@ -384,7 +390,7 @@ func (p *epollPoller) receiveBatch(fd int, at *port, overflow *uint32, to sink) 
 		dropped = total - *overflow
 		*overflow = total
 	}
-	to(at, p.in.batch[:n], dropped)
+	to.receive(at, p.in.batch[:n], dropped)
 	return n
 }
 

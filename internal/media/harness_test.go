@@ -268,6 +268,8 @@ func (e *ear) Take(p *rtp.Received) {
 	e.packets = append(e.packets, k)
 }
 
+func (*ear) Touch() uint64 { return 0 }
+
 func (e *ear) TakeReport(r *rtp.SenderReport) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

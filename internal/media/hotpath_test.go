@@ -11,6 +11,12 @@ import (
 	"tapedeck/internal/rtp"
 )
 
+// into is a sink of tests.
+type into func(p *port, batch []datagram, dropped uint32)
+
+func (f into) receive(p *port, batch []datagram, dropped uint32) { f(p, batch, dropped) }
+func (into) soon([]*port)                                        {}
+
 // void is a poller without a network: the cost of a worker alone.
 type void struct{ sent int }
 
@@ -28,6 +34,7 @@ type counter struct{ n int }
 
 func (c *counter) Take(*rtp.Received)           { c.n++ }
 func (c *counter) TakeReport(*rtp.SenderReport) {}
+func (*counter) Touch() uint64                  { return 0 }
 
 // rig is two bridged legs on a worker that runs nowhere.
 type rig struct {
@@ -151,7 +158,7 @@ func TestABatchThroughTheSystemAllocatesNothing(t *testing.T) {
 			self = boundTo(t, s)
 		}
 		data, got := make([]byte, 172), 0
-		count := func(_ *port, batch []datagram, _ uint32) { got += len(batch) }
+		count := into(func(_ *port, batch []datagram, _ uint32) { got += len(batch) })
 		turn := func() {
 			got = 0
 			for range 4 {

@@ -51,6 +51,9 @@ type Event struct {
 type Tap interface {
 	Take(*rtp.Received)
 	TakeReport(*rtp.SenderReport)
+	// Touch reads a word of each cache line that the next Take needs, so that those of
+	// many legs are fetched from memory at the same time. What it returns means nothing.
+	Touch() uint64
 }
 
 // LegOptions describe a new leg.

@@ -71,6 +71,11 @@ func relayCold(b *testing.B, n int) {
 			r.prepare()
 		}
 		began := time.Now()
+		legs := rigs[0].w.coming[:0]
+		for _, r := range some {
+			legs = append(legs, r.port.leg)
+		}
+		rigs[0].w.fetch(legs)
 		for _, r := range some {
 			r.pass()
 		}

@@ -49,9 +49,15 @@ type poller interface {
 	close() error
 }
 
-// sink takes the datagrams of one batch of one socket. They are valid until it
-// returns. dropped is how many the socket's full buffer lost since the last batch.
-type sink func(p *port, batch []datagram, dropped uint32)
+// sink is a worker, for its poller.
+type sink interface {
+	// soon tells of ports whose datagrams will be handed over in this wait, as far as
+	// that is known before. Nothing may be sent or changed by it.
+	soon([]*port)
+	// receive takes the datagrams of one batch of one socket. They are valid until it
+	// returns. dropped is how many the socket's full buffer lost since the last batch.
+	receive(p *port, batch []datagram, dropped uint32)
+}
 
 // datagram is one received UDP datagram.
 type datagram struct {
@@ -73,6 +79,8 @@ const (
 	datagramSize = uring.DatagramSize
 	// batchSize is how many datagrams are taken from a socket at once.
 	batchSize = 32
+	// maxEvents is how many sockets are served in a turn, before timers and commands.
+	maxEvents = 128
 )
 
 // Receive buffers, bytes. Linux counts about 0.8 KiB for a packet of 20 ms, so

@@ -191,7 +191,7 @@ func (p *portablePoller) wait(timeout time.Duration, to sink) error {
 func (p *portablePoller) deliver(l *letter, to sink) {
 	defer p.release(l)
 	p.batch[0] = l.datagram
-	to(l.port, p.batch[:], 0)
+	to.receive(l.port, p.batch[:], 0)
 }
 
 func (*portablePoller) urgent(bool) {}

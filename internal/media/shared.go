@@ -250,6 +250,7 @@ func (w *worker) receiveShared(p *port, batch []datagram, dropped uint32) {
 	s := w.sharedOf(p)
 	w.gone.Overflow += uint64(dropped)
 	s.owners(p.control, batch, &w.owners)
+	w.soonShared(w.owners[:len(batch)])
 	for i := range batch {
 		m := w.owners[i].member
 		if m == nil {

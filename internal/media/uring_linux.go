@@ -80,6 +80,7 @@ func (p *epollPoller) waitRing(timeout time.Duration, to sink) error {
 		return err
 	}
 	p.busy = false
+	p.foretell(to)
 	// Only what is there now: what is asked for meanwhile may have results at once.
 	for range r.Ready() {
 		c, ok := r.Take()
@@ -103,6 +104,20 @@ func (p *epollPoller) waitRing(timeout time.Duration, to sink) error {
 	return p.serve(0, to)
 }
 
+// foretell says whose datagrams have come.
+func (p *epollPoller) foretell(to sink) {
+	ready := p.ready[:0]
+	p.ring.Waiting(func(c *uring.Result) {
+		if c.UserData>>keyShift != keyReceive || len(ready) == cap(ready) {
+			return
+		}
+		if at := p.seats[c.UserData&seatMask].port; at != nil {
+			ready = append(ready, at)
+		}
+	})
+	to.soon(ready)
+}
+
 // received takes one datagram of a linked socket.
 func (p *epollPoller) received(c *uring.Result, to sink) {
 	slot := int32(c.UserData & seatMask)
@@ -124,7 +139,7 @@ func (p *epollPoller) received(c *uring.Result, to sink) {
 	p.busy = true
 	dropped := p.piled(slot, s)
 	p.single[0] = datagram{from: from, data: data, truncated: c.Res > datagramSize}
-	to(at, p.single[:], dropped)
+	to.receive(at, p.single[:], dropped)
 }
 
 // piled says how many datagrams the full buffer of a socket lost, when it looks as
@@ -298,7 +313,7 @@ func (p *epollPoller) payOne(s *epollSocket, at *port, to sink) {
 	s.link.backlog = nil
 	for i := range list {
 		p.single[0] = datagram{from: list[i].from, data: list[i].data, truncated: list[i].truncated}
-		to(at, p.single[:], 0)
+		to.receive(at, p.single[:], 0)
 	}
 }
 

@@ -35,12 +35,14 @@ type worker struct {
 	refused uint64 // datagrams that the system did not take
 	faults  uint64 // panics caught
 
+	coming  [maxEvents]*Leg // whose packets are about to be served
+	touched uint64          // see soon.go
+
 	// packet is where the receiver of a leg puts what it reads.
 	packet rtp.Received
 	// busy is the leg that is being served: the one at fault when something panics.
 	busy *Leg
-	// deliver and fire are methods, bound once: binding them at each call allocates.
-	deliver sink
+	// fire is a method, bound once: binding it at each call allocates.
 	fire    func(*timer)
 	silence [silenceSize]byte
 	nothing [48 * 60]int16 // samples of silence: the longest packet at the highest rate
@@ -51,7 +53,7 @@ func newWorker(e *Engine, index int, p poller) *worker {
 		index: index, engine: e, log: e.log, now: e.now,
 		poller: p, wheel: newWheel(e.now()), legs: make(map[*Leg]struct{}),
 	}
-	w.deliver, w.fire = w.receive, w.expire
+	w.fire = w.expire
 	return w
 }
 
@@ -88,7 +90,7 @@ func (w *worker) hurry() {
 // that was being served, and nothing else.
 func (w *worker) turn() error {
 	defer w.guard()
-	if err := w.poller.wait(w.timeout(), w.deliver); err != nil {
+	if err := w.poller.wait(w.timeout(), w); err != nil {
 		return fmt.Errorf("media worker %d waits for packets: %w", w.index, err)
 	}
 	now := w.now()

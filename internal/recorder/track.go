@@ -105,6 +105,10 @@ func (t *Track) Take(p *rtp.Received) {
 	}
 }
 
+// Touch reads a word of what Take needs of a track and of its capture, and nothing that
+// may be written meanwhile. What it returns means nothing.
+func (t *Track) Touch() uint64 { return uint64(t.c.start) }
+
 // admit says whether the gate lets a packet through, and takes out of it what
 // must not be known; the capture's lock is held.
 func (t *Track) admit(p *rtp.Received, packet *journal.Packet) bool {

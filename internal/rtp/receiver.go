@@ -145,6 +145,15 @@ func (r *Receiver) Jitter() time.Duration {
 	return time.Duration(s.jitter>>4) * time.Second / time.Duration(s.rate)
 }
 
+// Touch reads a word of each cache line that the usual packet needs, so that those of
+// many receivers are fetched from memory at the same time. What it returns means nothing.
+func (r *Receiver) Touch() uint64 {
+	return uint64(r.latch.heard) + uint64(r.formats.usual.PT) + r.received + uint64(r.first.timeAt)
+}
+
+// TouchTarget is Touch for Target.
+func (r *Receiver) TouchTarget() uint64 { return uint64(r.latch.heard) }
+
 // Receive reads one datagram that arrived at a time from an address, fills p and
 // returns its verdict, which is also in p. Unless the verdict is Usable, p holds
 // nothing else. When Released is not nil afterwards, that packet comes before p.
