@@ -56,7 +56,9 @@ const gcPercent = 50
 
 // Run serves until the context is done.
 func (c *serveCmd) Run(ctx context.Context, out io.Writer) error {
+	collect := 0
 	if os.Getenv("GOGC") == "" {
+		collect = gcPercent
 		debug.SetGCPercent(gcPercent)
 	}
 	cfg, err := server.LoadConfig(server.Source{File: c.Config, Env: os.Environ(), Flags: c.flags()})
@@ -76,7 +78,7 @@ func (c *serveCmd) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		log.Warn("files are made in the server", "error", err)
 	}
-	s, err := server.New(ctx, server.Options{Config: cfg, Logger: log, Version: version, Alone: true, Workshop: aside})
+	s, err := server.New(ctx, server.Options{Config: cfg, Logger: log, Version: version, Alone: true, Collect: collect, Workshop: aside})
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,9 @@ func changesWith(t *testing.T, u *urgency, refused error) {
 	for _, c := range []struct {
 		share float64
 		want  uint32
-	}{{0.01, unix.SCHED_NORMAL}, {0.5, busy}, {0.85, busy}, {0.99, unix.SCHED_NORMAL}, {0.6, busy}, {0, unix.SCHED_NORMAL}, {0.4, busy}} {
+	}{
+		{0.01, unix.SCHED_NORMAL}, {0.5, busy}, {0.85, busy}, {0.99, busy}, {0.99, busy}, {0.95, busy}, {0.99, busy}, {0.99, busy}, {0.99, busy}, {0.99, unix.SCHED_NORMAL}, {0.99, unix.SCHED_NORMAL}, {0.6, busy}, {0, unix.SCHED_NORMAL}, {0.4, busy},
+	} {
 		// The share is that of the time that is said to have passed.
 		u.used = threadTime() - time.Duration(c.share*float64(urgencyEvery))
 		u.look(u.at + urgencyEvery)
@@ -118,10 +120,50 @@ func TestUrgentWorkersWaitInShortSteps(t *testing.T) {
 				t.Fatal(err)
 			}
 			p.urgent(true)
-			nobody := func(*port, []datagram, uint32) { t.Error("a datagram from nowhere") }
+			nobody := into(func(*port, []datagram, uint32) { t.Error("a datagram from nowhere") })
 			if err := errors.Join(p.wait(-1, nobody), p.wait(time.Hour, nobody), p.close()); err != nil {
 				t.Error(err)
 			}
 		})
 	}
+}
+
+// TestWorkersRelent: while something is done for which they step back, no worker goes
+// first, and afterwards those do that did before.
+func TestWorkersRelent(t *testing.T) {
+	testkit.Timeout(t, time.Minute)
+	e, err := New(Options{PortFrom: 31000, PortTo: 31999, Workers: 2, RealTime: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(t.Context()) }()
+	// The first is busy, as far as it may be.
+	busy := false
+	if err := e.workers[0].do(func(w *worker) error {
+		busy = w.urgent.allowed && w.urgent.set(true)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	look := func(when string, on, held bool) {
+		t.Helper()
+		for i, w := range e.workers {
+			if err := w.do(func(w *worker) error {
+				if want := on && i == 0; w.urgent.on != want || w.urgent.held != held {
+					t.Errorf("%s: worker %d goes first: %t, held back: %t, want %t, %t", when, i, w.urgent.on, w.urgent.held, want, held)
+				}
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	look("before", busy, false)
+	e.Relent(func() { look("meanwhile", false, true) })
+	look("afterwards", busy, false)
+	if err := errors.Join(e.Close(), <-ended); err != nil {
+		t.Error(err)
+	}
+	e.Relent(func() {}) // nobody is left to step back
 }

@@ -17,8 +17,11 @@ const sparePlaces = 2
 // runs beside it makes packets late.
 func Places(c *config.Config, cores int) int {
 	places := cores + c.Media.Workers
-	if c.Media.RealTime && media.RealTimeAllowed() == nil {
+	if mayGoFirst(c) {
 		places += sparePlaces
 	}
 	return places
 }
+
+// mayGoFirst says whether media workers have a real-time priority where they are busy.
+func mayGoFirst(c *config.Config) bool { return c.Media.RealTime && media.RealTimeAllowed() == nil }

@@ -71,6 +71,9 @@ func (s *Server) Run(ctx context.Context) error {
 	p.start("recorder", s.recorder.Run)
 	p.start("jobs", s.runner.Run)
 	p.start("media", s.media.Run)
+	if s.o.Collect > 0 && s.o.Alone && mayGoFirst(s.o.Config) {
+		p.start("garbage collection", (&collector{percent: s.o.Collect, during: s.media.Relent}).run)
+	}
 	p.start("sip", s.agent.Run)
 	p.start("scheduled calls", s.dialer.Run)
 	p.start("http", s.serveHTTP)

@@ -48,6 +48,11 @@ type Options struct {
 	// before all other threads.
 	Alone bool
 
+	// Collect is by how many per cent of what is in use the heap may grow before garbage
+	// is collected, where media workers go before all other threads: they step back for
+	// it. 0 = the run-time decides.
+	Collect int
+
 	// Workshop is the program, and its arguments, that calls RunWorkshop: files are
 	// made in processes of it, if the configuration does not say otherwise. Empty =
 	// they are made in this one.
