@@ -20,8 +20,10 @@ const (
 	readSize = 256
 	// readTurns is in how many slots every socket is read once.
 	readTurns = 4
-	// mediaNice lets the thread of the media go before those of SIP.
-	mediaNice = -10
+	// mediaNice lets the thread of the media go before those of SIP where a real-time
+	// priority, the lowest there is, is not allowed.
+	mediaNice     = -10
+	mediaPriority = 1
 )
 
 // loadConn is a pair of sockets that nobody waits for: who does not wait is not
@@ -196,7 +198,10 @@ func (m *loadMedia) run(ctx context.Context) error {
 	runtime.LockOSThread()
 	// Both are for a rhythm that is kept better; without the right to it, it is kept
 	// worse, and LoadReport.Late says how badly.
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), mediaNice)
+	first := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: mediaPriority, Flags: unix.SCHED_FLAG_RESET_ON_FORK}
+	if unix.SchedSetAttr(0, &first, 0) != nil {
+		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), mediaNice)
+	}
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1000, 0, 0, 0)
 	w := newLoadWire()
 	m.start()
@@ -208,8 +213,9 @@ func (m *loadMedia) run(ctx context.Context) error {
 		}
 		now := m.clock()
 		rest := unix.NsecToTimespec(int64(loadSlot - now%loadSlot))
-		// When a signal ends it early, the slot is a little short.
-		_ = unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &rest, nil)
+		// When a signal ends it early, the slot is a little short. Raw: a thread that goes
+		// first must not wait where the run-time could hold it.
+		_, _, _ = unix.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&rest)), 0, 0, 0)
 	}
 	for i := range m.sockets {
 		m.drain(w, int32(i))
