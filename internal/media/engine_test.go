@@ -388,3 +388,45 @@ func TestMetrics(t *testing.T) {
 	want["legs"] = 0 // what ended legs counted stays
 	check(want)
 }
+
+// TestPacketsDoNotWaitForAllCommands: a worker that is told to do much at once still
+// serves packets, does all of it in its order, and finishes what is left at its end.
+func TestPacketsDoNotWaitForAllCommands(t *testing.T) {
+	r := newRig(t, false)
+	w := r.w
+	const many = 10
+	var done []int
+	answers := make(chan error, many) // each command sends once
+	for i := range many {
+		w.post(command{done: answers, run: func(*worker) error {
+			done = append(done, i)
+			r.elapsed += commandTime / 2
+			return nil
+		}})
+	}
+	for turn := 1; turn < 4; turn++ {
+		if w.commands(); len(done) != 2*turn {
+			t.Fatalf("after turn %d %d commands were run, want %d", turn, len(done), 2*turn)
+		}
+		if w.timeout() != 0 {
+			t.Errorf("the worker waits %v although there is something to do", w.timeout())
+		}
+	}
+	for i, n := range done {
+		if i != n {
+			t.Errorf("in the order %v", done)
+			break
+		}
+	}
+	w.finish()
+	for range done {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
+	for range many - len(done) {
+		if err := <-answers; !errors.Is(err, ErrClosed) {
+			t.Errorf("of what was left: %v", err)
+		}
+	}
+}

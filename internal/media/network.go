@@ -88,7 +88,7 @@ const (
 const (
 	mediaBuffer   = 256 << 10
 	controlBuffer = 32 << 10
-	// sharedBuffer is for all legs of a shared port. The system gives less to who has
-	// no right to more (net.core.rmem_max).
-	sharedBuffer = 8 << 20
+	// sharedBuffer is for all legs of a shared port: half a second of 1,600 calls. The
+	// system gives less to who has no right to more (net.core.rmem_max).
+	sharedBuffer = 32 << 20
 )

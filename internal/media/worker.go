@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,7 +29,8 @@ type worker struct {
 	urgent urgency
 	wheel  *wheel
 	legs   map[*Leg]struct{}
-	spare  []command // room for the next batch of commands
+	orders []command // commands that were taken from the mailbox; done up to next
+	next   int
 	ending bool
 
 	gone    Stats  // counters of the legs that ended here
@@ -105,6 +107,9 @@ func (w *worker) turn() error {
 
 // timeout is how long the worker may wait; below zero: until something happens.
 func (w *worker) timeout() time.Duration {
+	if w.next < len(w.orders) {
+		return 0
+	}
 	at, ok := w.wheel.next()
 	if !ok {
 		return -1
@@ -188,13 +193,20 @@ func (w *worker) expire(t *timer) {
 	w.busy = nil
 }
 
-// commands runs what the mailbox holds. A command of a leg that has moved
-// follows it to its new worker.
+// commandTime is for how long commands are run before packets get their turn again: when
+// a thousand calls end at once, the others go on.
+const commandTime = time.Millisecond
+
+// commands runs what the mailbox holds, as far as there is time for it. A command of a
+// leg that has moved follows it to its new worker.
 func (w *worker) commands() {
-	batch := w.mail.take(w.spare)
-	for i := range batch {
-		c := batch[i]
-		batch[i] = command{}
+	if w.next == len(w.orders) {
+		w.orders, w.next = w.mail.take(w.orders), 0
+	}
+	for began := w.now(); w.next < len(w.orders); {
+		c := w.orders[w.next]
+		w.orders[w.next] = command{}
+		w.next++
 		if c.leg != nil {
 			if home := c.leg.worker.Load(); home != w {
 				home.post(c)
@@ -202,8 +214,10 @@ func (w *worker) commands() {
 			}
 		}
 		c.finish(w.perform(c))
+		if w.now()-began >= commandTime {
+			break
+		}
 	}
-	w.spare = batch[:0]
 	w.flush()
 }
 
@@ -241,7 +255,7 @@ func (w *worker) finish() {
 	for l := range w.legs {
 		w.end(l, false)
 	}
-	for _, c := range w.mail.close() {
+	for _, c := range slices.Concat(w.orders[w.next:], w.mail.close()) {
 		c.finish(ErrClosed)
 	}
 	for _, s := range w.shared {
