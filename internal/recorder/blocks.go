@@ -23,8 +23,12 @@ type memory = [blockMemory]byte
 // what a call needs, holds no pointers and has one owner at a time, and in the heap it
 // would let half as much garbage again lie about.
 type blocks struct {
-	free   chan *memory // never closed; has room for all that are in slabs
-	beyond atomic.Bool  // some were of the heap
+	// Those that nobody uses. The second kind has given its pages back, and is taken only
+	// when there is none of the first. Neither is ever closed; each has room for all that
+	// are in slabs.
+	free, cold chan *memory
+
+	beyond atomic.Bool // some were of the heap
 
 	mu     sync.Mutex // leaf; guards the rest
 	slabs  [][]byte
@@ -34,13 +38,19 @@ type blocks struct {
 
 // newBlocks has so many bytes in slabs at most; more of them come from the heap.
 func newBlocks(bytes int64) *blocks {
-	return &blocks{free: make(chan *memory, (bytes/blockMemory/slabBlocks+1)*slabBlocks)}
+	most := (bytes/blockMemory/slabBlocks + 1) * slabBlocks
+	return &blocks{free: make(chan *memory, most), cold: make(chan *memory, most)}
 }
 
 // get does not wait.
 func (p *blocks) get() *memory {
 	select {
 	case m := <-p.free:
+		return m
+	default:
+	}
+	select {
+	case m := <-p.cold:
 		return m
 	default:
 		return p.more()
@@ -74,10 +84,12 @@ func (p *blocks) put(m *memory) {
 	if p.beyond.Load() && !p.owns(m) {
 		return // the garbage collector's
 	}
-	if len(p.free) >= warmBlocks {
-		forget(m[:])
+	if len(p.free) < warmBlocks {
+		p.free <- m
+		return
 	}
-	p.free <- m
+	forget(m[:])
+	p.cold <- m
 }
 
 // owns says whether memory is of a slab.
@@ -97,6 +109,8 @@ func (p *blocks) close() error {
 	for empty := false; !empty; {
 		select {
 		case <-p.free:
+			p.made--
+		case <-p.cold:
 			p.made--
 		default:
 			empty = true

@@ -86,6 +86,31 @@ func TestBlocksCool(t *testing.T) {
 	}
 }
 
+// TestBlocksStayWarm: after a peak, what is used again and again is not what went back to
+// the system, which would have to be asked for each time.
+func TestBlocksStayWarm(t *testing.T) {
+	testkit.Timeout(t, time.Minute)
+	const peak, usual = 4 * warmBlocks, warmBlocks / 2
+	p := newBlocks(peak * blockMemory)
+	held := lend(p, peak)
+	for _, b := range held {
+		mark(b, 1)
+	}
+	giveAll(p, held)
+	for round := range 20 {
+		held = lend(p, usual)
+		for _, b := range held {
+			if b[0] == 0 {
+				t.Fatalf("round %d: a block has no memory", round)
+			}
+		}
+		giveAll(p, held)
+	}
+	if err := p.close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestBlocksBesideHeap: the memory of blocks is nothing that the garbage collector
 // reckons with.
 func TestBlocksBesideHeap(t *testing.T) {
