@@ -1,8 +1,11 @@
 package calltest
 
 import (
+	"bufio"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -59,7 +62,8 @@ const (
 type diskFault struct {
 	name string
 	env  []string
-	more int // recordings of each call beside its own
+	more int           // recordings of each call beside its own
+	talk time.Duration // of the calls, where it is to be more than faultTalk
 	// run has the fault while all talk; it is told when that ends.
 	run func(t *testing.T, h *House, calls []Call, over <-chan struct{})
 	// judge looks at one recording and its account.
@@ -82,7 +86,7 @@ func (f *diskFault) try(t *testing.T) {
 	h := NewHouse(t, giveUp, f.env...)
 	talking, over := make(chan struct{}), make(chan struct{})
 	load, err := callgen.NewLoad(callgen.LoadOptions{
-		Calls: faultCalls, Talk: faultTalk, Tail: time.Second,
+		Calls: faultCalls, Talk: max(f.talk, faultTalk), Tail: time.Second,
 		Dial: func(i int) string { return "sip:" + callgen.LoadNumber(i) + "@" + h.SIP },
 		Talking: func(on bool) {
 			if on {
@@ -223,14 +227,17 @@ func diskFaults() []diskFault {
 			during(t, 1500*time.Millisecond)
 			h.Disk.FailSyncs(syscall.EIO)
 		}},
-		{name: "stalled, memory runs out", env: []string{"TAPEDECK_RECORDING_BUFFER=1MiB"}, more: 7, judge: func(t *testing.T, r Recording, a account) {
+		{name: "stalled, memory runs out", env: []string{"TAPEDECK_RECORDING_BUFFER=1MiB"}, more: 7, talk: 2 * faultTalk, judge: func(t *testing.T, r Recording, a account) {
 			// Those that were asked for one after the other, while all talked, are shorter.
 			if n, tail := a.lost(); a.Complete || r.EndCause != "call-ended" || n == 0 || tail > 0 || a.DurationMs < (faultTalk/2).Milliseconds() {
 				t.Errorf("recording %s ended by %s after %d ms, complete %v, %d packets and %v lost", r.ID, r.EndCause, a.DurationMs, a.Complete, n, tail)
 			}
 		}, run: func(t *testing.T, h *House, calls []Call, _ <-chan struct{}) {
 			h.Disk.Hold()
-			during(t, faultTalk-time.Second)
+			// More of each recording than a block has room for. The calls talk for longer.
+			testkit.Eventually(t, patience, func() bool {
+				return h.gauge(t, "tapedeck_recorder_lost_packets_total") >= faultCalls*8*60
+			})
 			h.refuses(t, calls[0])
 			h.Disk.Mend()
 		}},
@@ -245,6 +252,23 @@ func diskFaults() []diskFault {
 			h.refuses(t, calls[0])
 		}},
 	}
+}
+
+// gauge reads a metric without labels.
+func (p *Program) gauge(t testing.TB, name string) int {
+	t.Helper()
+	lines := bufio.NewScanner(strings.NewReader(string(p.Do(t, http.MethodGet, "/metrics", "", http.StatusOK, nil))))
+	for lines.Scan() {
+		if text, found := strings.CutPrefix(lines.Text(), name+" "); found {
+			n, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return int(n)
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
 }
 
 // refuses checks that a new recording is answered with 503, soon after the disk

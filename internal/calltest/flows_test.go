@@ -1,7 +1,6 @@
 package calltest
 
 import (
-	"bufio"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -155,7 +154,7 @@ type holdings struct {
 func (f *flows) holdings() (h holdings) {
 	f.t.Helper()
 	f.client.CloseIdleConnections()
-	h.goroutines, h.descriptors = f.gauge("go_goroutines"), len(f.descriptors())
+	h.goroutines, h.descriptors = f.gauge(f.t, "go_goroutines"), len(f.descriptors())
 	h.files = append(f.list(f.Data), f.list(f.temporary)...)
 	return h
 }
@@ -174,23 +173,6 @@ func (f *flows) list(dir string) (out []string) {
 		f.t.Fatal(err)
 	}
 	return out
-}
-
-// gauge reads a metric without labels.
-func (f *flows) gauge(name string) int {
-	f.t.Helper()
-	lines := bufio.NewScanner(strings.NewReader(string(f.Do(f.t, http.MethodGet, "/metrics", "", http.StatusOK, nil))))
-	for lines.Scan() {
-		if text, found := strings.CutPrefix(lines.Text(), name+" "); found {
-			n, err := strconv.ParseFloat(text, 64)
-			if err != nil {
-				f.t.Fatal(err)
-			}
-			return int(n)
-		}
-	}
-	f.t.Fatalf("there is no metric %s", name)
-	return 0
 }
 
 // least is the least that the server holds in a while: who asks it how much that is
