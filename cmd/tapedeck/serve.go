@@ -52,7 +52,7 @@ func (c *serveCmd) flags() map[string]string {
 // gcPercent is how much the heap may grow before it is collected. Packets allocate
 // nothing, only calls that come and go do, so that a smaller heap is nearly free; it
 // is what a call costs in memory.
-const gcPercent = 50
+const gcPercent = 33
 
 // Run serves until the context is done.
 func (c *serveCmd) Run(ctx context.Context, out io.Writer) error {
