@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -428,5 +429,33 @@ func TestPacketsDoNotWaitForAllCommands(t *testing.T) {
 		if err := <-answers; !errors.Is(err, ErrClosed) {
 			t.Errorf("of what was left: %v", err)
 		}
+	}
+}
+
+// TestACommandThatComesBetweenIsNotLeftWaiting: what wakes a worker is taken by its next
+// wait, so the turn after that must find what came while older commands were left.
+func TestACommandThatComesBetweenIsNotLeftWaiting(t *testing.T) {
+	r := newRig(t, false)
+	w := r.w
+	var done []string
+	order := func(name string, do func()) command {
+		return command{run: func(*worker) error {
+			done = append(done, name)
+			do()
+			return nil
+		}}
+	}
+	w.post(order("long", func() {
+		r.elapsed += commandTime
+		w.post(order("between", func() {}))
+	}))
+	w.post(order("left", func() {}))
+	w.commands()
+	if w.timeout() != 0 {
+		t.Errorf("the worker waits %v although a command is left", w.timeout())
+	}
+	w.commands()
+	if !slices.Equal(done, []string{"long", "left", "between"}) {
+		t.Errorf("%v were run", done)
 	}
 }

@@ -1,6 +1,9 @@
 package media
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // command is one thing that a worker does between packets.
 type command struct {
@@ -36,13 +39,21 @@ func (m *mailbox) put(c command) (first, ok bool) {
 	return len(m.queue) == 1, true
 }
 
-// take returns all commands and leaves spare as room for the next ones.
-func (m *mailbox) take(spare []command) []command {
+// take returns the orders from next on, which have not been run, with all commands that
+// came behind them. The room of the orders that have been run is used again.
+func (m *mailbox) take(orders []command, next int) []command {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	taken := m.queue
-	m.queue = spare[:0]
-	return taken
+	if next == len(orders) {
+		taken := m.queue
+		m.queue = orders[:0]
+		return taken
+	}
+	orders = slices.Delete(orders, 0, next)
+	orders = append(orders, m.queue...)
+	clear(m.queue)
+	m.queue = m.queue[:0]
+	return orders
 }
 
 // close refuses commands from now on, and returns those that nobody ran.

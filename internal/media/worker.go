@@ -200,9 +200,8 @@ const commandTime = time.Millisecond
 // commands runs what the mailbox holds, as far as there is time for it. A command of a
 // leg that has moved follows it to its new worker.
 func (w *worker) commands() {
-	if w.next == len(w.orders) {
-		w.orders, w.next = w.mail.take(w.orders), 0
-	}
+	// In every turn, as the wait before it took the signal that something was put in.
+	w.orders, w.next = w.mail.take(w.orders, w.next), 0
 	for began := w.now(); w.next < len(w.orders); {
 		c := w.orders[w.next]
 		w.orders[w.next] = command{}
