@@ -21,7 +21,7 @@ func Libraries() []Library {
 		{Module: "gopkg.in/yaml.v3", Homes: []string{"api"}, Why: "the contract as YAML"},
 		{Module: "github.com/emiago/sipgo", Homes: []string{"sip"}, Why: "SIP parser and message model"},
 		{Module: "github.com/pion/rtp", Homes: []string{"rtp"}, Why: "RTP headers"},
-		{Module: "github.com/pion/rtcp", Homes: []string{"rtp"}, Why: "RTCP packets"},
+		{Module: "github.com/pion/rtcp", Homes: []string{"rtp"}, Why: "what RTCP is compared with in tests"},
 		{Module: "github.com/pion/sdp", Homes: []string{"sdp"}, Why: "session descriptions"},
 		{Module: "github.com/ebitengine/purego", Homes: []string{"native"}, Why: "calls into C libraries without cgo"},
 		{Module: "github.com/pion/opus", Homes: []string{"codec/opus"}, Why: "Opus decoding where libopus is not"},

@@ -201,7 +201,8 @@ func (p *Party) readRTCP() {
 }
 
 func (p *Party) control(datagram []byte, at time.Duration) {
-	c, err := rtp.ParseControl(datagram, at)
+	var c rtp.Control
+	err := c.Read(datagram, at)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {

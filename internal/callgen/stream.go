@@ -261,7 +261,7 @@ func (p *Party) report(clock uint32) ([]byte, netip.AddrPort) {
 	r := rtp.Report{SSRC: s.ssrc, CNAME: p.o.User + "@callgen", Sender: &rtp.SenderReport{
 		NTP: rtp.NTP(time.Now()), RTPTime: clock, Packets: s.sent, Octets: s.octets,
 	}}
-	b, err := r.Marshal()
+	b, err := r.Append(nil)
 	if err != nil {
 		return nil, netip.AddrPort{} // only a name that is too long, which New would show
 	}

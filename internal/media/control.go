@@ -56,9 +56,9 @@ func (l *Leg) report(at time.Duration, bye bool) {
 	if block, ok := l.in.Reception(at); ok {
 		r.Reception = &block
 	}
-	datagram, err := r.Marshal()
+	datagram, err := r.Append(l.w.report[:0])
 	if err != nil {
-		l.w.faults++ // cannot happen: the CNAME is short and there is one block
+		l.w.faults++ // cannot happen: the CNAME is short
 		return
 	}
 	l.reported = true
@@ -97,8 +97,8 @@ func (l *Leg) readControl(d *datagram, at time.Duration) {
 		l.alienControl++
 		return
 	}
-	c, err := rtp.ParseControl(d.data, at)
-	if err != nil {
+	c := &l.w.control
+	if err := c.Read(d.data, at); err != nil {
 		l.badControl++
 		return
 	}

@@ -26,9 +26,9 @@ func TestReportsAreSentAndRead(t *testing.T) {
 
 		reportNow(t, la)
 		datagram, from := receive(t, a.rtcp)
-		c, err := rtp.ParseControl(datagram, 0)
-		if err != nil || len(c.Senders) != 0 || len(c.Receptions) != 0 || len(c.Names) != 1 || len(c.Names[0]) != 16 {
-			t.Fatalf("a report before any media: %+v, %v", c, err)
+		c := controlOf(t, datagram)
+		if len(c.Senders) != 0 || len(c.Receptions) != 0 || len(datagram) != 8+28 { // a CNAME of 16 characters
+			t.Fatalf("a report before any media: %+v, %d bytes", c, len(datagram))
 		}
 		if from != a.toRTCP {
 			t.Errorf("the report comes from %s, want %s", from, a.toRTCP)
@@ -54,9 +54,9 @@ func TestReportsAreSentAndRead(t *testing.T) {
 
 		reportNow(t, la)
 		datagram, _ = receive(t, a.rtcp)
-		c, err = rtp.ParseControl(datagram, 0)
-		if err != nil || len(c.Receptions) != 1 {
-			t.Fatalf("%+v, %v", c, err)
+		c = controlOf(t, datagram)
+		if len(c.Receptions) != 1 {
+			t.Fatalf("%+v", c)
 		}
 		if r := c.Receptions[0]; r.SSRC != a.ssrc || r.Lost != 2 || r.Fraction != 51 || r.LastSR != 0x22334455 || uint16(r.Highest) != 109 {
 			t.Errorf("%+v", r)
@@ -67,9 +67,19 @@ func TestReportsAreSentAndRead(t *testing.T) {
 	})
 }
 
+// controlOf reads a report.
+func controlOf(t testing.TB, datagram []byte) rtp.Control {
+	t.Helper()
+	var c rtp.Control
+	if err := c.Read(datagram, 0); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func peerReports(t testing.TB, p *party, r rtp.Report) {
 	t.Helper()
-	b, err := r.Marshal()
+	b, err := r.Append(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,9 +94,9 @@ func TestSenderReportsSayWhatWeSent(t *testing.T) {
 	first := a.hear()
 	reportNow(t, la)
 	datagram, _ := receive(t, a.rtcp)
-	c, err := rtp.ParseControl(datagram, 0)
-	if err != nil || len(c.Senders) != 1 {
-		t.Fatalf("%+v, %v", c, err)
+	c := controlOf(t, datagram)
+	if len(c.Senders) != 1 {
+		t.Fatalf("%+v", c)
 	}
 	s := c.Senders[0]
 	if s.SSRC != first.ssrc || s.Packets < 1 || s.Octets != 160*s.Packets {
@@ -135,7 +145,7 @@ func TestOnePortForBoth(t *testing.T) {
 		var tap ear
 		la.SetTaps(&tap)
 		a.talk()
-		r, err := (&rtp.Report{SSRC: a.ssrc, CNAME: "peer", Sender: &rtp.SenderReport{NTP: 1, Packets: 1}}).Marshal()
+		r, err := (&rtp.Report{SSRC: a.ssrc, CNAME: "peer", Sender: &rtp.SenderReport{NTP: 1, Packets: 1}}).Append(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,9 +189,8 @@ func TestCloseSaysGoodbye(t *testing.T) {
 		t.Fatal(err)
 	}
 	datagram, _ := receive(t, a.rtcp)
-	c, err := rtp.ParseControl(datagram, 0)
-	if err != nil || len(c.Byes) != 1 {
-		t.Errorf("%+v, %v", c, err)
+	if c := controlOf(t, datagram); len(c.Byes) != 1 {
+		t.Errorf("%+v", c)
 	}
 	silent, _ := b.connect("B", func(n *sdp.Negotiated) { n.Direction = sdp.Inactive })
 	if err := silent.Close(); err != nil { // it sent nothing: it leaves without a word

@@ -113,15 +113,40 @@ func TestComfortSilenceAllocatesNothing(t *testing.T) {
 	r.legs[0].bridge.part(0)
 	if got := testing.AllocsPerRun(1000, func() {
 		r.elapsed += 20 * time.Millisecond
-		// Reports allocate; they are not what is measured.
-		r.w.wheel.cancel(&r.legs[0].timers[controlTimer])
-		r.w.wheel.cancel(&r.legs[1].timers[controlTimer])
 		r.w.wheel.advance(r.elapsed, r.w.fire)
 	}); got != 0 {
 		t.Errorf("%v allocations a frame", got)
 	}
 	if r.out.sent < 1900 {
 		t.Errorf("only %d packets of silence", r.out.sent)
+	}
+}
+
+// TestReportsAllocateNothing: who reads and writes them goes before other threads, also
+// while garbage is collected (Engine.Relent).
+func TestReportsAllocateNothing(t *testing.T) {
+	r := newRig(t, false)
+	r.turn()
+	l := r.legs[1] // which has sent
+	report := rtp.Report{
+		SSRC: 7, CNAME: "a peer", Sender: &rtp.SenderReport{NTP: 1 << 32, RTPTime: 8000, Packets: 1, Octets: 160},
+		Reception: &rtp.Reception{SSRC: l.out.SSRC(), LastSR: 1, Jitter: 3},
+	}
+	b, err := report.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := datagram{from: l.agreed.RemoteRTCP, data: b}
+	sent := r.out.sent
+	if got := testing.AllocsPerRun(1000, func() {
+		r.elapsed += time.Second
+		r.w.accept(l, true, &from, r.elapsed)
+		l.report(r.elapsed, false)
+	}); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+	if r.out.sent < sent+1000 || l.badControl+l.alienControl > 0 || l.remote.jitter == 0 {
+		t.Errorf("%d reports were sent, %d not read, the peer says %+v", r.out.sent-sent, l.badControl+l.alienControl, l.remote)
 	}
 }
 

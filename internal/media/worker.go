@@ -42,6 +42,9 @@ type worker struct {
 
 	// packet is where the receiver of a leg puts what it reads.
 	packet rtp.Received
+	// The same for RTCP, and room for a report to be sent.
+	control rtp.Control
+	report  [512]byte
 	// busy is the leg that is being served: the one at fault when something panics.
 	busy *Leg
 	// fire is a method, bound once: binding it at each call allocates.

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/pion/rtcp"
 )
 
 // ErrControl means that a datagram is not an RTCP compound packet.
 var ErrControl = errors.New("rtp: malformed RTCP")
+
+// Who reads RTCP goes before other threads and allocates nothing: these are made once.
+var (
+	errNoControl  = fmt.Errorf("%w: no RTCP header", ErrControl)
+	errCutControl = fmt.Errorf("%w: it ends in the middle of a packet", ErrControl)
+)
 
 // SenderReport is what an RTCP sender report says (RFC 3550 §6.4.1): the NTP
 // time (32.32 fixed point, seconds since 1900) at which the sender's RTP clock
@@ -65,33 +69,52 @@ type Report struct {
 	Bye       bool
 }
 
-// Marshal writes the report as one datagram.
-func (r *Report) Marshal() ([]byte, error) {
-	var blocks []rtcp.ReceptionReport
+// maxCNAME is what the length of an SDES item can say (RFC 3550 §6.5).
+const maxCNAME = 255
+
+// Append writes the report, one datagram, behind b. It allocates nothing when b has room
+// for it, which is at most 364 bytes.
+func (r *Report) Append(b []byte) ([]byte, error) {
+	if len(r.CNAME) > maxCNAME {
+		return nil, fmt.Errorf("write RTCP report of SSRC %d: a CNAME of %d bytes, at most %d fit", r.SSRC, len(r.CNAME), maxCNAME)
+	}
+	blocks := 0
 	if r.Reception != nil {
-		blocks = []rtcp.ReceptionReport{r.Reception.wire()}
+		blocks = 1
 	}
-	packets := make([]rtcp.Packet, 0, 3)
 	if s := r.Sender; s != nil {
-		packets = append(packets, &rtcp.SenderReport{
-			SSRC: r.SSRC, NTPTime: s.NTP, RTPTime: s.RTPTime,
-			PacketCount: s.Packets, OctetCount: s.Octets, Reports: blocks,
-		})
+		b = appendHeader(b, blocks, typeSR, senderSize+blockSize*blocks, r.SSRC)
+		b = binary.BigEndian.AppendUint64(b, s.NTP)
+		b = binary.BigEndian.AppendUint32(b, s.RTPTime)
+		b = binary.BigEndian.AppendUint32(b, s.Packets)
+		b = binary.BigEndian.AppendUint32(b, s.Octets)
 	} else {
-		packets = append(packets, &rtcp.ReceiverReport{SSRC: r.SSRC, Reports: blocks})
+		b = appendHeader(b, blocks, typeRR, receiverSize+blockSize*blocks, r.SSRC)
 	}
-	packets = append(packets, &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
-		Source: r.SSRC,
-		Items:  []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: r.CNAME}},
-	}}})
+	if r.Reception != nil {
+		b = r.Reception.append(b)
+	}
+	// RFC 3550 §6.5: the list of items ends with at least one zero, and at four bytes.
+	size := receiverSize + 2 + len(r.CNAME)
+	zeros := 4 - size%4
+	b = appendHeader(b, 1, typeSDES, size+zeros, r.SSRC)
+	b = append(b, itemCNAME, byte(len(r.CNAME)))
+	b = append(b, r.CNAME...)
+	for range zeros {
+		b = append(b, 0)
+	}
 	if r.Bye {
-		packets = append(packets, &rtcp.Goodbye{Sources: []uint32{r.SSRC}})
-	}
-	b, err := rtcp.Marshal(packets)
-	if err != nil {
-		return nil, fmt.Errorf("write RTCP report of SSRC %d: %w", r.SSRC, err)
+		b = appendHeader(b, 1, typeBYE, receiverSize, r.SSRC)
 	}
 	return b, nil
+}
+
+// appendHeader begins a packet of so many bytes, of a count of things, with an SSRC
+// (RFC 3550 §6.4.1).
+func appendHeader(b []byte, count int, kind byte, size int, ssrc uint32) []byte {
+	b = append(b, version<<6|byte(count), kind)
+	b = binary.BigEndian.AppendUint16(b, uint16(size/4-1))
+	return binary.BigEndian.AppendUint32(b, ssrc)
 }
 
 const (
@@ -99,22 +122,24 @@ const (
 	maxLost = 1<<23 - 1
 )
 
-func (r *Reception) wire() rtcp.ReceptionReport {
-	return rtcp.ReceptionReport{
-		SSRC: r.SSRC, FractionLost: r.Fraction,
-		// RFC 3550 A.3: clamped, a signed 24-bit number.
-		TotalLost:          uint32(min(max(r.Lost, -maxLost-1), maxLost)) & mask24,
-		LastSequenceNumber: r.Highest, Jitter: r.Jitter,
-		LastSenderReport: r.LastSR, Delay: r.Delay,
-	}
+func (r *Reception) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, r.SSRC)
+	// RFC 3550 A.3: clamped, a signed 24-bit number.
+	lost := uint32(min(max(r.Lost, -maxLost-1), maxLost)) & mask24
+	b = binary.BigEndian.AppendUint32(b, uint32(r.Fraction)<<24|lost)
+	b = binary.BigEndian.AppendUint32(b, r.Highest)
+	b = binary.BigEndian.AppendUint32(b, r.Jitter)
+	b = binary.BigEndian.AppendUint32(b, r.LastSR)
+	return binary.BigEndian.AppendUint32(b, r.Delay)
 }
 
-func reception(w *rtcp.ReceptionReport) Reception {
+func readReception(b []byte) Reception {
+	lost := binary.BigEndian.Uint32(b[4:])
 	return Reception{
-		SSRC: w.SSRC, Fraction: w.FractionLost,
-		Lost:    int32(w.TotalLost<<8) >> 8,
-		Highest: w.LastSequenceNumber, Jitter: w.Jitter,
-		LastSR: w.LastSenderReport, Delay: w.Delay,
+		SSRC: binary.BigEndian.Uint32(b), Fraction: uint8(lost >> 24),
+		Lost:    int32(lost<<8) >> 8,
+		Highest: binary.BigEndian.Uint32(b[8:]), Jitter: binary.BigEndian.Uint32(b[12:]),
+		LastSR: binary.BigEndian.Uint32(b[16:]), Delay: binary.BigEndian.Uint32(b[20:]),
 	}
 }
 
@@ -122,7 +147,6 @@ func reception(w *rtcp.ReceptionReport) Reception {
 type Control struct {
 	Senders    []SenderReport
 	Receptions []Reception
-	Names      []string // CNAMEs
 	Byes       []uint32 // SSRCs that leave
 }
 
@@ -131,80 +155,104 @@ func IsControl(datagram []byte) bool {
 	return len(datagram) >= 2 && datagram[0]>>6 == version && datagram[1] >= 192 && datagram[1] <= 223
 }
 
-// ParseControl reads an RTCP compound packet that arrived at a time. Packets of
-// types that say nothing to us (feedback, application) are passed over. What was
-// read before a broken packet is returned along with ErrControl.
-func ParseControl(datagram []byte, at time.Duration) (Control, error) {
-	var c Control
+// Read reads an RTCP compound packet that arrived at a time, over what was read before,
+// whose room it uses again. Packets of types that say nothing to us (descriptions,
+// feedback, application) are passed over. With ErrControl there is what stood before the
+// broken packet.
+func (c *Control) Read(datagram []byte, at time.Duration) error {
+	c.Senders, c.Receptions, c.Byes = c.Senders[:0], c.Receptions[:0], c.Byes[:0]
 	if len(datagram) == 0 {
-		return c, fmt.Errorf("%w: empty", ErrControl)
+		return errNoControl
 	}
 	for rest := datagram; len(rest) > 0; {
-		if len(rest) < 4 || !IsControl(rest) {
-			return c, fmt.Errorf("%w: no RTCP header", ErrControl)
+		if len(rest) < headerSize || !IsControl(rest) {
+			return errNoControl
 		}
 		size := 4 * (1 + int(binary.BigEndian.Uint16(rest[2:])))
-		if size > len(rest) {
-			return c, fmt.Errorf("%w: a packet of %d bytes in %d", ErrControl, size, len(rest))
-		}
-		if err := c.add(rest[:size:size], at); err != nil {
-			return c, fmt.Errorf("%w: %w", ErrControl, err)
+		if size > len(rest) || !c.add(rest[:size:size], at) {
+			return errCutControl
 		}
 		rest = rest[size:]
 	}
-	return c, nil
+	return nil
 }
 
-// RTCP packet types that we read (RFC 3550 §12.1).
+// RTCP packet types that we read (RFC 3550 §12.1), and the item that we write.
 const (
 	typeSR   = 200
 	typeRR   = 201
 	typeSDES = 202
 	typeBYE  = 203
+
+	itemCNAME = 1 // RFC 3550 §6.5.1
 )
 
-func (c *Control) add(b []byte, at time.Duration) error {
+// Sizes of parts in bytes (RFC 3550 §6.4).
+const (
+	headerSize   = 4  // up to the length
+	receiverSize = 8  // and the SSRC
+	senderSize   = 28 // and what was sent
+	blockSize    = 24
+)
+
+// add reads one packet; false when it is shorter than what it says that it has.
+func (c *Control) add(b []byte, at time.Duration) bool {
+	count := int(b[0] & 0x1f)
 	switch b[1] {
 	case typeSR:
-		var p rtcp.SenderReport
-		if err := p.Unmarshal(b); err != nil {
-			return err
+		if len(b) < senderSize {
+			return false
 		}
 		c.Senders = append(c.Senders, SenderReport{
-			Arrival: at, SSRC: p.SSRC, NTP: p.NTPTime, RTPTime: p.RTPTime,
-			Packets: p.PacketCount, Octets: p.OctetCount,
+			Arrival: at, SSRC: binary.BigEndian.Uint32(b[4:]), NTP: binary.BigEndian.Uint64(b[8:]), RTPTime: binary.BigEndian.Uint32(b[16:]),
+			Packets: binary.BigEndian.Uint32(b[20:]), Octets: binary.BigEndian.Uint32(b[24:]),
 		})
-		c.blocks(p.Reports)
+		return c.blocks(b[senderSize:], count)
 	case typeRR:
-		var p rtcp.ReceiverReport
-		if err := p.Unmarshal(b); err != nil {
-			return err
-		}
-		c.blocks(p.Reports)
+		return len(b) >= receiverSize && c.blocks(b[receiverSize:], count)
 	case typeSDES:
-		var p rtcp.SourceDescription
-		if err := p.Unmarshal(b); err != nil {
-			return err
-		}
-		for _, chunk := range p.Chunks {
-			for _, item := range chunk.Items {
-				if item.Type == rtcp.SDESCNAME {
-					c.Names = append(c.Names, item.Text)
-				}
-			}
-		}
+		return described(b[headerSize:], count)
 	case typeBYE:
-		var p rtcp.Goodbye
-		if err := p.Unmarshal(b); err != nil {
-			return err
+		if len(b) < headerSize+4*count {
+			return false
 		}
-		c.Byes = append(c.Byes, p.Sources...)
+		for i := range count {
+			c.Byes = append(c.Byes, binary.BigEndian.Uint32(b[headerSize+4*i:]))
+		}
 	}
-	return nil
+	return true
 }
 
-func (c *Control) blocks(w []rtcp.ReceptionReport) {
-	for i := range w {
-		c.Receptions = append(c.Receptions, reception(&w[i]))
+func (c *Control) blocks(b []byte, count int) bool {
+	if len(b) < blockSize*count {
+		return false
 	}
+	for i := range count {
+		c.Receptions = append(c.Receptions, readReception(b[blockSize*i:]))
+	}
+	return true
+}
+
+// described says whether there are as many chunks of items as are said (RFC 3550 §6.5).
+func described(b []byte, chunks int) bool {
+	for at := 0; chunks > 0; chunks-- {
+		at += 4 // the SSRC
+		for {
+			if at >= len(b) {
+				return false
+			}
+			if b[at] == 0 { // the end, up to the next four bytes
+				at = at&^3 + 4
+				break
+			}
+			if at+1 >= len(b) {
+				return false
+			}
+			at += 2 + int(b[at+1])
+		}
+		if at > len(b) {
+			return false
+		}
+	}
+	return true
 }

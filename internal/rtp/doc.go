@@ -1,7 +1,9 @@
 // Package rtp reads RTP and RTCP once and for all: a datagram becomes a Received
 // with extended sequence and time, and a verdict. It keeps the source latch and
 // the reception statistics of a leg, and writes RTCP reports. It is the only
-// home of pion/rtp and pion/rtcp.
+// home of pion/rtp. RTCP it reads and writes itself, because a library takes memory for
+// each report, and media workers have to do without (media.Engine.Relent); tests and a
+// fuzz target hold it against pion/rtcp.
 //
 // IO flow: datagram + arrival time → Receiver → Received (payload aliases the
 // datagram) → taps, bridges; Receiver → report blocks → RTCP datagram.
