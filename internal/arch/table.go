@@ -99,7 +99,8 @@ func engines() []Package {
 	return []Package{
 		{Path: "sip", Floor: Engines, Does: "the user agent: transports, dialogs in order, digest, timers"},
 		{Path: "media/uring", Floor: Engines, Imports: nil, Does: "an io_uring for the datagrams of connected sockets"},
-		{Path: "media", Floor: Engines, Imports: []string{"audio", "codec", "dtmf", "jitter", "rtp", "tone", "sdp", "media/uring"}, Does: "legs, bridges that relay or transcode, prompts, listeners and taps, on epoll workers"},
+		{Path: "media/addresses", Floor: Engines, Imports: nil, Does: "a table of what is known by the address of a peer"},
+		{Path: "media", Floor: Engines, Imports: []string{"audio", "codec", "dtmf", "jitter", "rtp", "tone", "sdp", "media/uring", "media/addresses"}, Does: "legs, bridges that relay or transcode, prompts, listeners and taps, on epoll workers"},
 		{Path: "recorder", Floor: Engines, Imports: []string{"voice", "rtp", "journal"}, Does: "captures: packets of a call into its journal"},
 		{Path: "render", Floor: Engines, Imports: []string{"voice", "audio", "timeline", "codec", "journal", "wav", "codec/opus", "flac", "mp3", "ogg"}, Does: "journal to plan to WAV and receipt"},
 		// workshop does what render does, in other processes too; so it stands in render,

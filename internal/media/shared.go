@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"tapedeck/internal/media/addresses"
 	"tapedeck/internal/rtp"
 	"tapedeck/internal/sdp"
 )
@@ -22,8 +23,8 @@ type shared struct {
 	// mu guards what follows. It is a leaf, held for a batch of look-ups, never during
 	// I/O.
 	mu      sync.Mutex
-	listed  [2]map[netip.AddrPort]*member // by where a leg's RTP, and its RTCP, comes from
-	streams map[uint32]*member            // by the SSRC that was heard last
+	listed  [2]*addresses.Table[*member] // by where a leg's RTP, and its RTCP, comes from
+	streams map[uint32]*member           // by the SSRC that was heard last
 }
 
 // The lists of addresses.
@@ -54,7 +55,7 @@ func (e *Engine) bindShared(pairs int) error {
 			}
 			s := &shared{
 				media: m, control: c, streams: map[uint32]*member{},
-				listed: [2]map[netip.AddrPort]*member{{}, {}},
+				listed: [2]*addresses.Table[*member]{addresses.New[*member](), addresses.New[*member]()},
 			}
 			e.shared, w.shared = append(e.shared, s), append(w.shared, s)
 		}
@@ -128,8 +129,8 @@ func (s *shared) leave(m *member) {
 // list puts a leg into a list, before those that have the same address.
 func (s *shared) list(which int, m *member, at netip.AddrPort) {
 	s.unlist(which, m)
-	m.at[which], m.next[which] = at, s.listed[which][at]
-	s.listed[which][at] = m
+	m.at[which], m.next[which] = at, s.listed[which].Find(at)
+	s.listed[which].Put(at, m)
 }
 
 func (s *shared) unlist(which int, m *member) {
@@ -137,7 +138,7 @@ func (s *shared) unlist(which int, m *member) {
 	if !at.IsValid() {
 		return
 	}
-	switch first := s.listed[which][at]; {
+	switch first := s.listed[which].Find(at); {
 	case first != m:
 		before := first
 		for before.next[which] != m {
@@ -145,9 +146,9 @@ func (s *shared) unlist(which int, m *member) {
 		}
 		before.next[which] = m.next[which]
 	case m.next[which] == nil:
-		delete(s.listed[which], at)
+		s.listed[which].Remove(at)
 	default:
-		s.listed[which][at] = m.next[which]
+		s.listed[which].Put(at, m.next[which])
 	}
 	m.at[which], m.next[which] = netip.AddrPort{}, nil
 }
@@ -164,7 +165,7 @@ func (s *shared) note(m *member, ssrc uint32) {
 	s.streams[ssrc] = m
 }
 
-// whose finds the leg that a datagram is for. Who sends from the address that it
+// whose finds the leg that a datagram is for; first is the one at its address. Who sends from the address that it
 // announced is known by that; where several have announced the same (a trunk uses a port
 // again before the call that had it has ended here) the stream tells, and a new stream is
 // of the newest leg that has heard none. Who has moved to another address is known by the
@@ -172,29 +173,34 @@ func (s *shared) note(m *member, ssrc uint32) {
 // decides by the rules of symmetric RTP whether it listens (rtp.Receiver); sure is false
 // then. Nil = nobody's: that it comes from the host of a leg says nothing, all calls of a
 // trunk come from one.
-func (s *shared) whose(control bool, d *datagram) (m *member, sure bool) {
-	which, at := rtpList, 8 // RFC 3550 §5.1: SSRC
+func (s *shared) whose(control bool, d *datagram, first *member) (m *member, sure bool) {
+	which, at := listOf(control), 8 // RFC 3550 §5.1: SSRC
 	if control || rtp.IsControl(d.data) {
 		at = 4 // RFC 3550 §6.4.1: SSRC of who reports
-	}
-	if control {
-		which = rtcpList
 	}
 	if len(d.data) < at+4 {
 		return nil, false
 	}
 	ssrc := binary.BigEndian.Uint32(d.data[at:])
-	if first := s.listed[which][d.from]; first != nil {
-		m := first
-		if m.next[which] != nil {
-			m = pick(first, which, ssrc)
-		}
-		if at == 8 {
-			s.note(m, ssrc)
-		}
-		return m, true
+	if first == nil {
+		return s.streams[ssrc], false
 	}
-	return s.streams[ssrc], false
+	m = first
+	if m.next[which] != nil {
+		m = pick(first, which, ssrc)
+	}
+	if at == 8 {
+		s.note(m, ssrc)
+	}
+	return m, true
+}
+
+// listOf is the list of those who send to the RTCP port, or to the RTP port.
+func listOf(control bool) int {
+	if control {
+		return rtcpList
+	}
+	return rtpList
 }
 
 // pick is the leg of a stream, of those that are listed under one address.
@@ -224,8 +230,13 @@ type owner struct {
 func (s *shared) owners(control bool, batch []datagram, out *[batchSize]owner) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// All are looked up before any of them is read: see soon.go.
+	list := s.listed[listOf(control)]
 	for i := range batch {
-		out[i].member, out[i].sure = s.whose(control, &batch[i])
+		out[i].member = list.Find(batch[i].from)
+	}
+	for i := range batch {
+		out[i].member, out[i].sure = s.whose(control, &batch[i], out[i].member)
 	}
 }
 

@@ -156,7 +156,7 @@ func TestSharedPortsGiveReportsToTheirLeg(t *testing.T) {
 	other.ssrc = 0x2000
 	other.talk()
 	report := rtp.Report{SSRC: p.ssrc, CNAME: "p", Sender: &rtp.SenderReport{NTP: 1 << 32, RTPTime: 8000, Packets: 1, Octets: 160}}
-	datagram, err := report.Marshal()
+	datagram, err := report.Append(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestSharedPortsForgetLegs(t *testing.T) {
 	s := b.shared[0]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := len(s.listed[rtpList]) + len(s.listed[rtcpList]) + len(s.streams); n != 0 {
+	if n := s.listed[rtpList].Len() + s.listed[rtcpList].Len() + len(s.streams); n != 0 {
 		t.Errorf("%d entries are left of legs that have ended", n)
 	}
 }
