@@ -157,9 +157,11 @@ type epollPoller struct {
 	turns   uint64 // how often wait was called
 	busy    bool   // the last wait brought datagrams
 	first   bool   // the thread goes before all others: see poller.urgent
-	wanted  []seat // ports that are to be linked before the next wait
+	wanted  []seat // ports that are to be linked before the next wait,
 	making  []seat // room for the next such list
 	refused int    // datagrams that the system did not take
+
+	postponed bool // but not as long as this holds: see poller.postpone
 
 	ring      *uring.Ring // nil = there is none, and this is why:
 	ringless  error
@@ -284,7 +286,9 @@ func (p *epollPoller) detach(s socket) {
 func (p *epollPoller) wait(timeout time.Duration, to sink) error {
 	p.turns++
 	p.pay(to)
-	p.makeLinks(to)
+	if !p.postponed {
+		p.makeLinks(to)
+	}
 	if p.ring != nil {
 		return p.waitRing(timeout, to)
 	}
@@ -395,6 +399,8 @@ func (p *epollPoller) receiveBatch(fd int, at *port, overflow *uint32, to sink) 
 }
 
 func (p *epollPoller) urgent(on bool) { p.first = on }
+
+func (p *epollPoller) postpone(on bool) { p.postponed = on }
 
 func (p *epollPoller) wake() {
 	var one [8]byte

@@ -24,6 +24,7 @@ func (*void) attach(socket, *port) error                  { return nil }
 func (*void) detach(socket)                               {}
 func (*void) wait(time.Duration, sink) error              { return nil }
 func (*void) urgent(bool)                                 {}
+func (*void) postpone(bool)                               {}
 func (*void) wake()                                       {}
 func (v *void) send(_ socket, _ netip.AddrPort, _ []byte) { v.sent++ }
 func (*void) flush() int                                  { return 0 }

@@ -39,6 +39,9 @@ type poller interface {
 	// back from a wait that the run-time knows of spins while the garbage collector reads
 	// its stack, and on its core nothing else could end that.
 	urgent(on bool)
+	// postpone says that what needs memory is to be done later, where it can be, or no
+	// longer.
+	postpone(on bool)
 	// wake lets wait return, now or the next time.
 	wake()
 	// send queues a datagram. Its bytes must stay as they are until flush.

@@ -196,6 +196,8 @@ func (p *portablePoller) deliver(l *letter, to sink) {
 
 func (*portablePoller) urgent(bool) {}
 
+func (*portablePoller) postpone(bool) {}
+
 func (p *portablePoller) wake() {
 	select {
 	case p.woken <- struct{}{}:

@@ -13,36 +13,37 @@ import (
 // It has it only while it is busy. A worker that has nothing to do needs none, and waits
 // in a way in which the run-time may keep it waiting. One that has more to do than its
 // core can keeps it: what has piled up has to be worked off, and would grow while it
-// waits for others. To them, who are to end calls and to refuse new ones, the kernel
-// saves a twentieth of the time (sched(7): sched_rt_runtime_us; since Linux 6.12 a server
-// for fair tasks). Where it does not, the worker does, see tooLong.
+// waits for others. But it leaves them a twelfth of the time, a millisecond at a time.
+// They end calls, write journals and refuse new calls. The kernel would save them as much
+// (sched(7): sched_rt_runtime_us; since Linux 6.12 a server for fair tasks), but once a
+// second and in one piece: then all packets wait for 50 ms.
 type urgency struct {
-	on      bool
-	allowed bool
-	held    bool          // not now, see Engine.Relent
-	full    int           // looks in a row at a core that was the worker's alone
-	at      time.Duration // of the last look
-	used    time.Duration // time of the processor until then
+	on, allowed bool
+
+	at, used        time.Duration // of the last glance, and the processor's time until then
+	decided, before time.Duration // the same of the last decision
+	owed            time.Duration // to others
 }
 
 const (
-	// urgencyEvery is how often a worker looks.
+	// glanceEvery is how often a worker looks whether others had their part of the time,
+	// urgencyEvery how often it decides how urgent it is.
+	glanceEvery  = 10 * time.Millisecond
 	urgencyEvery = 500 * time.Millisecond
-	// Shares of the time of a processor. Between those of each pair nothing changes, so
-	// that it does not change all the time.
+	// Shares of the time of a processor. Between them nothing changes, so that it does not
+	// change all the time.
 	idleBelow, busyFrom = 0.05, 0.10
-	roomUntil, fullFrom = 0.85, 0.97
-	// tooLong is for how many looks nobody else was let in, before a worker steps back
-	// until the next one. Where the kernel saves time for others it never is as long.
-	tooLong = 4
+	// othersPart of the time is what others are to have, pause the piece they have it in.
+	othersPart = 12
+	pause      = time.Millisecond
 )
 
 // wanted says whether a worker that uses so much of a processor should be urgent.
 func (u *urgency) wanted(share float64) bool {
 	if u.on {
-		return share >= idleBelow && u.full < tooLong
+		return share >= idleBelow
 	}
-	return share >= busyFrom && share <= roomUntil
+	return share >= busyFrom
 }
 
 // begin finds out whether the system allows it, on the worker's own thread.
@@ -51,6 +52,7 @@ func (u *urgency) begin(now time.Duration) (err error) {
 		err = setUrgent(false)
 	}
 	u.allowed, u.at, u.used = err == nil, now, threadTime()
+	u.decided, u.before = u.at, u.used
 	return err
 }
 
@@ -69,19 +71,29 @@ func RealTimeAllowed() error {
 // end gives the thread back as it was: the run-time has other uses for it.
 func (u *urgency) end() { u.set(false) }
 
-// look is called in each turn. It says whether anything changed.
-func (u *urgency) look(now time.Duration) (changed bool) {
+// look is called in each turn. It says whether anything changed, and for how long the
+// worker should do nothing.
+func (u *urgency) look(now time.Duration) (changed bool, rest time.Duration) {
 	passed := now - u.at
-	if passed < urgencyEvery || !u.allowed {
-		return false
+	if passed < glanceEvery || !u.allowed {
+		return false, 0
 	}
 	used := threadTime()
-	share := float64(used-u.used) / float64(passed)
-	if u.full++; share < fullFrom || !u.on {
-		u.full = 0
-	}
+	others := passed - (used - u.used) // had so much, or nobody wanted it
+	u.owed = max(u.owed+passed/othersPart-others, 0)
 	u.at, u.used = now, used
-	return u.set(u.wanted(share) && !u.held)
+	if passed = now - u.decided; passed >= urgencyEvery {
+		share := float64(used-u.before) / float64(passed)
+		u.decided, u.before = now, used
+		changed = u.set(u.wanted(share))
+	}
+	switch {
+	case !u.on:
+		u.owed = 0 // they take it themselves
+	case u.owed >= pause:
+		rest = pause // the next look takes it off what is owed
+	}
+	return changed, rest
 }
 
 // set says whether anything changed. What was allowed and is no longer stays as it is.
@@ -93,30 +105,32 @@ func (u *urgency) set(on bool) bool {
 	return true
 }
 
-// Relent calls f while no worker goes before other threads. It is for a collection of
-// garbage: who needs memory meanwhile has to help with it, a worker too, and spins until
-// another thread shows it its stack. On a core where that thread has to wait for the worker
-// nothing would end that before the kernel does, a second later. It must not be called
-// before Run.
+// Relent calls f while workers go before other threads with packets only. It is for a
+// collection of garbage: who needs memory meanwhile has to help with it, a worker too, and
+// spins until another thread shows it its stack. On a core where that thread has to wait for
+// the worker nothing would end that before the kernel does, a second later. Packets and
+// reports need no memory, commands do. It must not be called before Run.
 func (e *Engine) Relent(f func()) {
-	before := make([]bool, len(e.workers))
-	for i, w := range e.workers {
+	for _, w := range e.workers {
 		// It fails for one that has ended, which is not urgent either.
-		_ = w.do(func(w *worker) error { before[i] = w.relent(true, false); return nil })
+		_ = w.do(func(w *worker) error { w.relent(true); return nil })
 	}
 	f()
-	for i, w := range e.workers {
-		w.post(command{run: func(w *worker) error { w.relent(false, before[i]); return nil }})
+	for _, w := range e.workers {
+		w.post(command{run: func(w *worker) error { w.relent(false); return nil }})
 	}
 }
 
-// relent holds the urgency of a worker back, or lets it have it again. It says whether the
-// worker had it.
-func (w *worker) relent(held, on bool) (before bool) {
-	before = w.urgent.on
-	w.urgent.held = held
-	if w.urgent.set(on) {
-		w.poller.urgent(on)
-	}
-	return before
+func (w *worker) relent(on bool) {
+	w.careful = on
+	w.poller.postpone(on)
+}
+
+// stepBack makes the worker an ordinary thread until goAhead is called, where it has to be
+// careful and is not one. It says whether.
+func (w *worker) stepBack() bool { return w.careful && w.urgent.set(false) }
+
+func (w *worker) goAhead() {
+	w.urgent.set(true)
+	w.poller.urgent(w.urgent.on) // it may not be allowed any more
 }

@@ -11,3 +11,5 @@ import (
 func setUrgent(bool) error { return errors.ErrUnsupported }
 
 func threadTime() time.Duration { return 0 }
+
+func letOthers(time.Duration) {}

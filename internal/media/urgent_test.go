@@ -1,21 +1,59 @@
 package media
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
-// TestUrgencyIsForBusyWorkersWithRoom: and does not change at every look.
-func TestUrgencyIsForBusyWorkersWithRoom(t *testing.T) {
+// TestUrgencyIsForBusyWorkers: and does not change at every look.
+func TestUrgencyIsForBusyWorkers(t *testing.T) {
 	for _, c := range []struct {
 		share          float64
 		before, urgent bool
 	}{
-		{0, false, false}, {0.07, false, false}, {0.1, false, true}, {0.5, false, true}, {0.85, false, true},
-		{0.9, false, false}, {1, false, false},
-		{0.07, true, true}, {0.5, true, true}, {0.9, true, true},
-		{0.02, true, false}, {0.97, true, true}, {1, true, true}, // but see TestUrgencyOfAThread
+		{0, false, false}, {0.07, false, false}, {0.1, false, true}, {0.5, false, true}, {1, false, true},
+		{0.02, true, false}, {0.07, true, true}, {0.5, true, true}, {1, true, true},
 	} {
 		u := urgency{on: c.before}
 		if got := u.wanted(c.share); got != c.urgent {
 			t.Errorf("%.2f of a processor, urgent before %t: urgent %t, want %t", c.share, c.before, got, c.urgent)
 		}
+	}
+}
+
+// TestOthersHaveTheirPart: a worker that goes first leaves a part of the time to others, in
+// short pieces, as far as they have not had it anyway. One that does not owes them nothing.
+func TestOthersHaveTheirPart(t *testing.T) {
+	for name, c := range map[string]struct {
+		share    float64 // of what it is not resting
+		urgent   bool
+		from, to time.Duration // rest in a second
+	}{
+		"alone":            {1, true, time.Second / (othersPart + 2), time.Second / (othersPart - 2)},
+		"some had by them": {0.95, true, time.Second / 40, time.Second / 20},
+		"enough had":       {0.9, true, 0, 0},
+		"ordinary":         {1, false, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := urgency{on: c.urgent, allowed: true}
+			now, rested := time.Duration(0), time.Duration(0)
+			for rest := time.Duration(0); now < time.Second; {
+				now += glanceEvery + rest
+				u.decided = now // nothing is to be decided
+				// It used so much since the last look.
+				u.used = threadTime() - time.Duration(c.share*float64(glanceEvery))
+				changed := false
+				if changed, rest = u.look(now); changed {
+					t.Fatal("it is as urgent as before")
+				}
+				if rest > pause {
+					t.Errorf("rests for %v", rest)
+				}
+				rested += rest
+			}
+			if rested < c.from || rested > c.to {
+				t.Errorf("rested %v, want %v to %v", rested, c.from, c.to)
+			}
+		})
 	}
 }

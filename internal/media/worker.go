@@ -27,11 +27,13 @@ type worker struct {
 	turns  atomic.Uint32    // which of them a new leg gets
 	owners [batchSize]owner // of a batch of them
 	urgent urgency
-	wheel  *wheel
-	legs   map[*Leg]struct{}
-	orders []command // commands that were taken from the mailbox; done up to next
-	next   int
-	ending bool
+	// careful: garbage is collected, see Engine.Relent.
+	careful bool
+	wheel   *wheel
+	legs    map[*Leg]struct{}
+	orders  []command // commands that were taken from the mailbox; done up to next
+	next    int
+	ending  bool
 
 	gone    Stats  // counters of the legs that ended here
 	refused uint64 // datagrams that the system did not take
@@ -99,12 +101,16 @@ func (w *worker) turn() error {
 		return fmt.Errorf("media worker %d waits for packets: %w", w.index, err)
 	}
 	now := w.now()
-	if w.urgent.look(now) {
+	changed, rest := w.urgent.look(now)
+	if changed {
 		w.poller.urgent(w.urgent.on)
 	}
 	w.wheel.advance(now, w.fire)
 	w.flush()
 	w.commands()
+	if rest > 0 {
+		letOthers(rest)
+	}
 	return nil
 }
 
@@ -205,6 +211,7 @@ const commandTime = time.Millisecond
 func (w *worker) commands() {
 	// In every turn, as the wait before it took the signal that something was put in.
 	w.orders, w.next = w.mail.take(w.orders, w.next), 0
+	back := w.next < len(w.orders) && w.stepBack()
 	for began := w.now(); w.next < len(w.orders); {
 		c := w.orders[w.next]
 		w.orders[w.next] = command{}
@@ -219,6 +226,9 @@ func (w *worker) commands() {
 		if w.now()-began >= commandTime {
 			break
 		}
+	}
+	if back {
+		w.goAhead()
 	}
 	w.flush()
 }
