@@ -42,7 +42,7 @@ func TestOthersHaveTheirPart(t *testing.T) {
 				u.decided = now // nothing is to be decided
 				// It used so much since the last look.
 				u.used = threadTime() - time.Duration(c.share*float64(glanceEvery))
-				changed := false
+				var changed bool
 				if changed, rest = u.look(now); changed {
 					t.Fatal("it is as urgent as before")
 				}
