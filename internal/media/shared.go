@@ -27,6 +27,10 @@ type shared struct {
 	streams map[uint32]*member           // by the SSRC that was heard last
 }
 
+// manyStreams of a port are known without more memory: a new one may be heard while a worker
+// has to do without (Engine.Relent).
+const manyStreams = 1024
+
 // The lists of addresses.
 const (
 	rtpList = iota
@@ -54,7 +58,7 @@ func (e *Engine) bindShared(pairs int) error {
 				return fmt.Errorf("media: shared ports of worker %d: %w", w.index, err)
 			}
 			s := &shared{
-				media: m, control: c, streams: map[uint32]*member{},
+				media: m, control: c, streams: make(map[uint32]*member, manyStreams),
 				listed: [2]*addresses.Table[*member]{addresses.New[*member](), addresses.New[*member]()},
 			}
 			e.shared, w.shared = append(e.shared, s), append(w.shared, s)
@@ -269,7 +273,11 @@ func (w *worker) receiveShared(p *port, batch []datagram, dropped uint32) {
 			continue
 		}
 		if home := m.leg.worker.Load(); home != w {
+			back := w.stepBack() // it needs memory
 			home.forward(m.leg, p.control, &batch[i], at)
+			if back {
+				w.goAhead()
+			}
 			continue
 		}
 		w.accept(m.leg, p.control, &batch[i], at)

@@ -49,8 +49,8 @@ type Options struct {
 	Alone bool
 
 	// Collect is by how many per cent of what is in use the heap may grow before garbage
-	// is collected, where media workers go before all other threads: they step back for
-	// it. 0 = the run-time decides.
+	// is collected, where media workers go before all other threads: they do so with
+	// packets only, meanwhile. 0 = the run-time decides.
 	Collect int
 
 	// Workshop is the program, and its arguments, that calls RunWorkshop: files are
