@@ -311,9 +311,11 @@ func (p *epollPoller) serve(timeout time.Duration, to sink) error {
 	for i := range p.events[:n] {
 		slot := p.events[i].Fd
 		if slot == bellSlot {
-			var counter [8]byte
-			if _, err := unix.Read(p.bell, counter[:]); err != nil && !errors.Is(err, unix.EINTR) {
-				return os.NewSyscallError("read eventfd", err)
+			var counter uint64
+			// Raw, as the wait is: see poller.urgent.
+			_, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(p.bell), uintptr(unsafe.Pointer(&counter)), unsafe.Sizeof(counter))
+			if errno != 0 && errno != unix.EINTR {
+				return os.NewSyscallError("read eventfd", errno)
 			}
 			continue
 		}
