@@ -169,14 +169,14 @@ func (s *shared) note(m *member, ssrc uint32) {
 	s.streams[ssrc] = m
 }
 
-// whose finds the leg that a datagram is for; first is the one at its address. Who sends from the address that it
-// announced is known by that; where several have announced the same (a trunk uses a port
-// again before the call that had it has ended here) the stream tells, and a new stream is
-// of the newest leg that has heard none. Who has moved to another address is known by the
-// stream that was heard from him before. Such a datagram is shown to the leg, which
-// decides by the rules of symmetric RTP whether it listens (rtp.Receiver); sure is false
-// then. Nil = nobody's: that it comes from the host of a leg says nothing, all calls of a
-// trunk come from one.
+// whose finds the leg that a datagram is for; first is the one listed at its address. Who
+// sends from the address that it announced is known by that; where several have announced
+// the same (a trunk uses a port again before the call that had it has ended here) the stream
+// tells, and a new stream is of the newest leg that has heard none. Who has moved to another
+// address is known by the stream that was heard from him before. Such a datagram is shown to
+// the leg, which decides by the rules of symmetric RTP whether it listens (rtp.Receiver);
+// sure is false then. Nil = nobody's: that it comes from the host of a leg says nothing, all
+// calls of a trunk come from one.
 func (s *shared) whose(control bool, d *datagram, first *member) (m *member, sure bool) {
 	which, at := listOf(control), 8 // RFC 3550 §5.1: SSRC
 	if control || rtp.IsControl(d.data) {
