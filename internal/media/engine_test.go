@@ -61,7 +61,8 @@ func TestPortsRestBeforeTheyAreUsedAgain(t *testing.T) {
 	var skip atomic.Int64
 	began := time.Now()
 	now := func() time.Duration { return time.Since(began) + time.Duration(skip.Load()) }
-	b := start(t, Options{PortFrom: 32200, PortTo: 32201, Cooldown: time.Hour, Now: now})
+	only := freePair(t)
+	b := start(t, Options{PortFrom: only, PortTo: only + 1, Cooldown: time.Hour, Now: now})
 	l, p := b.connect("old")
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -81,6 +82,24 @@ func TestPortsRestBeforeTheyAreUsedAgain(t *testing.T) {
 	eventually(t, func() bool { return fresh.Stats().Received == 1 })
 	if s := fresh.Stats(); s.Foreign+s.Unknown+s.Malformed != 0 {
 		t.Errorf("a packet of the old call came through: %+v", s)
+	}
+}
+
+// freePair is an even port that nobody uses, nor the one after it.
+func freePair(t *testing.T) int {
+	t.Helper()
+	for {
+		first := listen(t)
+		port := int(addrOf(first).Port())
+		if port%2 == 0 {
+			second, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addrOf(first).Addr(), uint16(port+1))))
+			if err == nil {
+				if err := errors.Join(first.Close(), second.Close()); err != nil {
+					t.Fatal(err)
+				}
+				return port
+			}
+		}
 	}
 }
 
