@@ -73,7 +73,7 @@ type Report struct {
 const maxCNAME = 255
 
 // Append writes the report, one datagram, behind b. It allocates nothing when b has room
-// for it, which is at most 364 bytes.
+// for it, which is at most 328 bytes.
 func (r *Report) Append(b []byte) ([]byte, error) {
 	if len(r.CNAME) > maxCNAME {
 		return nil, fmt.Errorf("write RTCP report of SSRC %d: a CNAME of %d bytes, at most %d fit", r.SSRC, len(r.CNAME), maxCNAME)

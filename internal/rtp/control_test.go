@@ -136,7 +136,7 @@ func TestLostIsClampedTo24Bits(t *testing.T) {
 	}
 }
 
-func TestMarshalRefusesALongName(t *testing.T) {
+func TestAppendRefusesALongName(t *testing.T) {
 	if _, err := (&rtp.Report{CNAME: string(make([]byte, 300))}).Append(nil); err == nil {
 		t.Error("a CNAME of 300 bytes was written")
 	}
