@@ -14,6 +14,9 @@ const (
 	slopeNoise  = 6
 	slopePoints = 8
 	slopeBlocks = 12
+	// slopeSure is how many packets must be missing where a flat line would have them
+	// before a slope is believed.
+	slopeSure = 20
 	// slopeMax is what a sound card's clock can be off at all; over a short time
 	// less is believed.
 	slopeMax      = 1e-3
@@ -113,7 +116,7 @@ func stand(segs []Segment, stalls []stall) []Segment {
 }
 
 func (f *fitter) fit(pts []point, first mark, joined bool, depth int) {
-	base, slope := line(pts, f.run.rate)
+	base, slope := f.line(pts)
 	if depth > 0 {
 		if i, at := f.split(pts, base, slope); i > 0 {
 			f.fit(pts[:i], first, joined, depth-1)
@@ -132,7 +135,8 @@ func (f *fitter) fit(pts []point, first mark, joined bool, depth int) {
 // to them on the whole. That is the edge of the lower convex hull over the mean
 // of the times (Moon, Skelly, Towsley, "Estimation and removal of clock skew from
 // network delay measurements", 1999). It returns the delay at the first point.
-func line(pts []point, rate int) (base int64, slope float64) {
+func (f *fitter) line(pts []point) (base int64, slope float64) {
+	rate := f.run.rate
 	least, mean := int64(math.MaxInt64), 0.0
 	x0 := pts[0].ext
 	for _, p := range pts {
@@ -158,7 +162,29 @@ func line(pts []point, rate int) (base int64, slope float64) {
 	if math.Abs(slope) > most || moves < slopeLeast+slopeNoise*roughness(pts, rate, base, slope) {
 		return least, 0
 	}
+	middle := base + int64(slope*mean*float64(time.Second)/float64(rate))
+	if !f.likely(pts, middle-least, base, slope) {
+		return least, 0
+	}
 	return base, slope
+}
+
+// likely says whether the packets speak for a line rather than for a flat one. Gain
+// is how far the line is above the flat one on the mean of the times. Were the flat
+// one true, chance alone would have kept every packet out of what lies between the
+// two. With jitter of an even spread, twice its mean wide, gain*packets/spread of
+// them would be expected there, and none comes with e to the minus that.
+func (f *fitter) likely(pts []point, gain int64, base int64, slope float64) bool {
+	var packets, jitter float64
+	for i := range pts {
+		p := &pts[i]
+		packets += float64(p.packets)
+		jitter += float64(p.packets) * float64(p.above(pts[0].ext, f.run.rate, base, slope))
+		for _, over := range f.run.above[p.bytes : p.bytes+int(p.packets)] {
+			jitter += float64(over) * float64(time.Millisecond)
+		}
+	}
+	return float64(gain)*packets*packets >= slopeSure*2*jitter
 }
 
 // roughness is how far the least of each block of points is above the line, the

@@ -207,6 +207,23 @@ func TestDriftIsFollowed(t *testing.T) {
 	}
 }
 
+// In half a minute of much jitter the earliest packets can lie as those of a sound
+// card do that is slow by 150 ppm. A minute of a clock that really is off tells.
+func TestJitterIsNoDrift(t *testing.T) {
+	jitter := wire{jitter: 157 * time.Millisecond, loss: 0.125, dup: 0.09375, seed: 0x59aad2fd39a6}
+	if m, _, _, _ := place(jitter.speak(1500)); m.DriftPPM() != 0 {
+		t.Errorf("jitter was taken for a drift of %+.0f ppm", m.DriftPPM())
+	}
+	jitter.ppm = 300
+	m, _, got, at := place(jitter.speak(3000))
+	if d := m.DriftPPM(); math.Abs(d-jitter.ppm) > 50 {
+		t.Errorf("%+.0f ppm was taken for %+.2f", jitter.ppm, d)
+	}
+	if off := worst(offsets(got, at)); off > 5*rate/1000 {
+		t.Errorf("worst offset %d samples", off)
+	}
+}
+
 func TestNeighboursTouchWhileDriftIsCorrected(t *testing.T) {
 	w := wire{ppm: 300}
 	_, _, _, at := place(w.speak(10 * 60 * 50))
