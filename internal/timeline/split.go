@@ -89,12 +89,16 @@ func (f *fitter) level(pts []point, above []int64, from, to int) level {
 
 // comesBack says whether the high side of a step falls back to the low side's
 // level soon, away from the step, without RTP time having jumped to it: a
-// congested network, not a sender that stood still.
+// congested network, not a sender that stood still. A call may begin in such a
+// network: it has no low side to fall back to, only one that follows.
 func comesBack(pts []point, above []int64, i int, by int64) bool {
 	away, low := 1, int64(math.MaxInt64)
 	from := i
 	if by < 0 {
 		away, from = -1, i-1
+		if caughtUp(pts[max(0, i-1):min(len(pts), i+2)]) {
+			return false
+		}
 		for _, a := range above[i:min(len(pts), i+nearby)] {
 			low = min(low, a)
 		}
@@ -115,7 +119,12 @@ func comesBack(pts []point, above []int64, i int, by int64) bool {
 			return true
 		}
 	}
-	return false
+	return by < 0
+}
+
+// caughtUp says whether RTP time jumped ahead in one of a few points.
+func caughtUp(pts []point) bool {
+	return slices.ContainsFunc(pts, func(p point) bool { return p.jumped })
 }
 
 // passing says whether what lasts from one point to another, so many points on, may

@@ -278,6 +278,27 @@ func TestCongestionMovesNothing(t *testing.T) {
 	}
 }
 
+// A call may begin in a congested network, which gets better: what was said then stays
+// before what was said next, and none of it is laid over the other.
+func TestCongestionAtTheStartMovesNothing(t *testing.T) {
+	for _, delay := range []time.Duration{30 * time.Millisecond, 136 * time.Millisecond, 240 * time.Millisecond, 800 * time.Millisecond} {
+		for _, lasts := range []time.Duration{300 * time.Millisecond, 1500 * time.Millisecond, 7 * time.Second, 80 * time.Second} {
+			for _, jitter := range []time.Duration{0, 20 * time.Millisecond} {
+				packets := (&wire{jitter: jitter, seed: 11}).speak(int((lasts + 10*time.Second) / (20 * time.Millisecond)))
+				for i := range packets {
+					// It lasts, and is worked off within half a second.
+					easing := min(max(0, lasts-packets[i].truth), 500*time.Millisecond)
+					packets[i].Arrival += delay * easing / (500 * time.Millisecond)
+				}
+				m, _, got, at := place(packets)
+				if off := worst(offsets(got, at)); off > 5*rate/1000 {
+					t.Errorf("%s for %s, jitter %s: worst offset %d samples; %+v", delay, lasts, jitter, off, m)
+				}
+			}
+		}
+	}
+}
+
 func TestBurstAtStartIsPlacedByItsTime(t *testing.T) {
 	packets := (&wire{}).speak(1000)
 	for i := range 60 { // 1.2 s buffered by the sender
