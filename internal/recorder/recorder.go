@@ -66,10 +66,12 @@ type Recorder struct {
 	metrics *metrics
 	blocks  *blocks
 	used    atomic.Int64 // bytes of blocks in use
+	running atomic.Int64 // captures, as many as there are below
+	wrote   atomic.Int64 // when a block was written last, by Options.Now
 
 	// The syncer's.
-	mixed []*Capture
-	rests time.Duration // until then journals are fsynced one by one
+	mixed    []*Capture
+	grouping grouping
 
 	free     atomic.Uint64 // bytes free on the disk, when looked at last
 	troubled atomic.Int64  // captures whose last write failed
@@ -81,7 +83,7 @@ type Recorder struct {
 	mu       sync.Mutex // leaf; guards the rest
 	captures []*Capture
 	begun    uint32 // captures so far
-	running  bool
+	runs     bool
 	closed   bool
 	done     chan struct{} // closed when Run returned; nil before Run
 }
@@ -156,6 +158,7 @@ func (r *Recorder) Start(s Spec) (*Capture, error) {
 	closed := r.closed
 	if !closed {
 		r.captures = append(r.captures, c)
+		r.running.Add(1)
 		c.share = r.begun % shares
 		r.begun++
 	}
@@ -188,16 +191,31 @@ func (r *Recorder) Room() error {
 	}
 }
 
+const (
+	// fewBlocks is what may wait for the writer at any time.
+	fewBlocks = 64
+	// moving is how long ago a block was written at most where a disk takes them.
+	moving = 100 * time.Millisecond
+)
+
+// Behind says whether more is taken than the writer finds time to write: one capture in
+// four has a second block in memory, where each has one that is being filled. It does not
+// say so of a disk that stands still, which nobody's time would help. It does not wait.
+func (r *Recorder) Behind() bool {
+	captures, now := r.running.Load(), r.o.Now()
+	return r.used.Load()/blockMemory > captures+captures/4+fewBlocks && now-time.Duration(r.wrote.Load()) < moving
+}
+
 // Run writes until the context ends or Close is called. Before it returns,
 // everything taken is written and fsynced; captures that were not stopped get
 // Failed with ErrClosed, and Recover finds them at the next start.
 func (r *Recorder) Run(ctx context.Context) error {
 	r.mu.Lock()
-	if r.running || r.closed {
+	if r.runs || r.closed {
 		r.mu.Unlock()
 		return fmt.Errorf("recorder: run: %w", ErrClosed)
 	}
-	r.running = true
+	r.runs = true
 	r.done = make(chan struct{})
 	r.mu.Unlock()
 	defer close(r.done)
@@ -255,6 +273,7 @@ func (r *Recorder) forget(c *Capture) {
 			last := len(r.captures) - 1
 			r.captures[i], r.captures[last] = r.captures[last], nil
 			r.captures = r.captures[:last]
+			r.running.Add(-1)
 			return
 		}
 	}

@@ -106,7 +106,7 @@ func (r *Recorder) syncAll(due []*Capture) {
 			return
 		}
 	}
-	made, synced := false, false
+	made, synced, start := false, 0, r.o.Now()
 	limit := make(chan struct{}, parallelSyncs) // a token per running fsync
 	var group sync.WaitGroup
 	for _, c := range due {
@@ -119,7 +119,7 @@ func (r *Recorder) syncAll(due []*Capture) {
 		if !c.dirty.Swap(false) {
 			continue
 		}
-		synced = true
+		synced++
 		limit <- struct{}{}
 		group.Go(func() {
 			defer func() { <-limit }()
@@ -127,33 +127,20 @@ func (r *Recorder) syncAll(due []*Capture) {
 		})
 	}
 	group.Wait()
+	r.grouping.tookAlone(r.o.Now()-start, synced)
 	if made {
 		r.syncDir(due)
 	}
-	if synced {
+	if synced > 0 {
 		r.metrics.sync.Observe(time.Since(began).Seconds())
 	}
 }
-
-// togetherFrom is how many journals are made safe by one call for the whole file
-// system. It costs the processor less than an fsync for each.
-const togetherFrom = 8
-
-// tooSlow is how long that call may take, because others write to the same file
-// system, until it is not asked for a while.
-const (
-	tooSlow   = 700 * time.Millisecond
-	slowRests = time.Minute
-)
 
 // syncTogether makes everything safe at once when it is worth it, new names too.
 // When that fails, each journal has to show by itself whether it is safe.
 func (r *Recorder) syncTogether(due []*Capture) (tried, ok bool) {
 	began := r.o.Now()
 	dirty := r.mixed[:0]
-	if r.rests > began {
-		return false, false
-	}
 	for _, c := range due {
 		if c.created.Load() && c.dirty.Load() {
 			dirty = append(dirty, c)
@@ -161,7 +148,7 @@ func (r *Recorder) syncTogether(due []*Capture) (tried, ok bool) {
 	}
 	defer clear(dirty)
 	r.mixed = dirty
-	if len(dirty) < togetherFrom {
+	if !r.grouping.one(began, len(dirty)) {
 		return false, false
 	}
 	for _, c := range dirty {
@@ -169,9 +156,8 @@ func (r *Recorder) syncTogether(due []*Capture) (tried, ok bool) {
 		c.dirty.Store(false)
 	}
 	err := r.o.Files.SyncAll(r.o.Dir)
-	if took := r.o.Now() - began; took > tooSlow {
-		r.rests = began + took + slowRests
-	}
+	now := r.o.Now()
+	r.grouping.tookTogether(now, now-began)
 	for _, c := range due {
 		c.syncing.err = nil
 	}

@@ -148,6 +148,7 @@ func (r *Recorder) append(c *Capture) error {
 		r.metrics.written.Add(float64(size))
 		c.dirty.Store(true)
 		w.appends++
+		r.wrote.Store(int64(r.o.Now()))
 		r.release(b)
 	}
 	clear(w.queue)
