@@ -46,6 +46,9 @@ type Options struct {
 	// RealTime gives workers that are busy a real-time priority as well, where the system
 	// allows it. See urgent.go.
 	RealTime bool
+	// Behind says whether what becomes of packets afterwards lacks the processor: then
+	// workers that go before others leave them more of it. Workers ask every 10 ms; nil = never.
+	Behind func() bool
 	// Now is the process's monotonic clock; nil = time since New.
 	Now func() time.Duration
 	// Logger gets faults, nothing per packet; nil = none.
@@ -87,6 +90,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
+	if o.Behind == nil {
+		o.Behind = func() bool { return false }
+	}
 	if o.Now == nil {
 		start := time.Now()
 		o.Now = func() time.Duration { return time.Since(start) }
@@ -107,6 +113,7 @@ type Engine struct {
 	network          network
 	ports            *ports
 	ahead, realTime  bool
+	behind           func() bool
 	now              func() time.Duration
 	wall             time.Time // at now() == 0, for the NTP time of RTCP
 	log              *slog.Logger
@@ -138,7 +145,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		bindIP: o.BindIP, publicIP: o.PublicIP, network: o.network, ports: pairs,
-		ahead: o.Ahead, realTime: o.RealTime, now: o.Now, wall: time.Now().Add(-o.Now()), log: o.Logger, registerer: o.Registerer,
+		ahead: o.Ahead, realTime: o.RealTime, behind: o.Behind, now: o.Now, wall: time.Now().Add(-o.Now()), log: o.Logger, registerer: o.Registerer,
 		stop: make(chan struct{}), done: make(chan struct{}), legs: make(map[*Leg]struct{}),
 	}
 	if err := e.probe(); err != nil {

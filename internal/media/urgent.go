@@ -14,7 +14,8 @@ import (
 // in a way in which the run-time may keep it waiting. One that has more to do than its
 // core can keeps it: what has piled up has to be worked off, and would grow while it
 // waits for others. But it leaves them a twelfth of the time, a millisecond at a time.
-// They end calls, write journals and refuse new calls. The kernel would save them as much
+// They end calls, write journals and refuse new calls. Where journals fall behind (Options.Behind) it
+// leaves them a quarter: what is relayed is to be recorded. The kernel would save them as much
 // (sched(7): sched_rt_runtime_us; since Linux 6.12 a server for fair tasks), but once a
 // second and in one piece: then all packets wait for 50 ms.
 type urgency struct {
@@ -33,9 +34,10 @@ const (
 	// Shares of the time of a processor. Between them nothing changes, so that it does not
 	// change all the time.
 	idleBelow, busyFrom = 0.05, 0.10
-	// othersPart of the time is what others are to have, pause the piece they have it in.
-	othersPart = 12
-	pause      = time.Millisecond
+	// othersPart of the time is what others are to have, morePart when they are behind, and
+	// pause and morePause the pieces they have it in, one after each glance.
+	othersPart, morePart = 12, 4
+	pause, morePause     = time.Millisecond, 4 * time.Millisecond
 )
 
 // wanted says whether a worker that uses so much of a processor should be urgent.
@@ -71,16 +73,20 @@ func RealTimeAllowed() error {
 // end gives the thread back as it was: the run-time has other uses for it.
 func (u *urgency) end() { u.set(false) }
 
-// look is called in each turn. It says whether anything changed, and for how long the
+// look is called in each turn, with who knows whether others are behind. It says whether anything changed, and for how long the
 // worker should do nothing.
-func (u *urgency) look(now time.Duration) (changed bool, rest time.Duration) {
+func (u *urgency) look(now time.Duration, behind func() bool) (changed bool, rest time.Duration) {
 	passed := now - u.at
 	if passed < glanceEvery || !u.allowed {
 		return false, 0
 	}
 	used := threadTime()
 	others := passed - (used - u.used) // had so much, or nobody wanted it
-	u.owed = max(u.owed+passed/othersPart-others, 0)
+	part, piece := time.Duration(othersPart), pause
+	if u.on && behind() {
+		part, piece = morePart, morePause
+	}
+	u.owed = max(u.owed+passed/part-others, 0)
 	u.at, u.used = now, used
 	if passed = now - u.decided; passed >= urgencyEvery {
 		share := float64(used-u.before) / float64(passed)
@@ -91,7 +97,7 @@ func (u *urgency) look(now time.Duration) (changed bool, rest time.Duration) {
 	case !u.on:
 		u.owed = 0 // they take it themselves
 	case u.owed >= pause:
-		rest = pause // the next look takes it off what is owed
+		rest = min(u.owed.Truncate(pause), piece) // the next look takes it off what is owed
 	}
 	return changed, rest
 }

@@ -101,7 +101,7 @@ func changesWith(t *testing.T, u *urgency, refused error) {
 	} {
 		// The share is that of the time that is said to have passed.
 		u.before = threadTime() - time.Duration(c.share*float64(urgencyEvery))
-		u.look(u.decided + urgencyEvery)
+		u.look(u.decided+urgencyEvery, func() bool { return false })
 		is(fmt.Sprintf("%.2f of a processor", c.share), c.want)
 	}
 	u.end()

@@ -25,14 +25,18 @@ func TestUrgencyIsForBusyWorkers(t *testing.T) {
 // short pieces, as far as they have not had it anyway. One that does not owes them nothing.
 func TestOthersHaveTheirPart(t *testing.T) {
 	for name, c := range map[string]struct {
-		share    float64 // of what it is not resting
-		urgent   bool
-		from, to time.Duration // rest in a second
+		share          float64 // of what it is not resting
+		urgent, behind bool
+		from, to       time.Duration // rest in a second
+		piece          time.Duration
 	}{
-		"alone":            {1, true, time.Second / (othersPart + 2), time.Second / (othersPart - 2)},
-		"some had by them": {0.95, true, time.Second / 40, time.Second / 20},
-		"enough had":       {0.9, true, 0, 0},
-		"ordinary":         {1, false, 0, 0},
+		"alone":                 {1, true, false, time.Second / (othersPart + 2), time.Second / (othersPart - 2), pause},
+		"some had by them":      {0.95, true, false, time.Second / 40, time.Second / 20, pause},
+		"enough had":            {0.9, true, false, 0, 0, pause},
+		"ordinary":              {1, false, false, 0, 0, pause},
+		"behind":                {1, true, true, time.Second / (morePart + 1), time.Second / (morePart - 1), morePause},
+		"behind, with much had": {0.7, true, true, 0, 0, morePause},
+		"behind, ordinary":      {1, false, true, 0, 0, morePause},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := urgency{on: c.urgent, allowed: true}
@@ -43,10 +47,10 @@ func TestOthersHaveTheirPart(t *testing.T) {
 				// It used so much since the last look.
 				u.used = threadTime() - time.Duration(c.share*float64(glanceEvery))
 				var changed bool
-				if changed, rest = u.look(now); changed {
+				if changed, rest = u.look(now, func() bool { return c.behind }); changed {
 					t.Fatal("it is as urgent as before")
 				}
-				if rest > pause {
+				if rest > c.piece {
 					t.Errorf("rests for %v", rest)
 				}
 				rested += rest

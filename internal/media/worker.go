@@ -101,7 +101,7 @@ func (w *worker) turn() error {
 		return fmt.Errorf("media worker %d waits for packets: %w", w.index, err)
 	}
 	now := w.now()
-	changed, rest := w.urgent.look(now)
+	changed, rest := w.urgent.look(now, w.engine.behind)
 	if changed {
 		w.poller.urgent(w.urgent.on)
 	}

@@ -195,7 +195,7 @@ func (s *Server) openEngines(context.Context) (err error) {
 	if s.media, err = media.New(media.Options{
 		BindIP: bind, PublicIP: public, PortFrom: c.RTP.From, PortTo: c.RTP.To,
 		Cooldown: c.Media.Cooldown, Workers: c.Media.Workers, Shared: c.Media.SharedPorts, NoRing: !c.Media.Uring, Ahead: s.o.Alone,
-		RealTime: s.o.Alone && c.Media.RealTime, Now: s.now,
+		RealTime: s.o.Alone && c.Media.RealTime, Behind: func() bool { return s.recorder.Behind() }, Now: s.now,
 		Logger: s.log, Registerer: s.registry,
 	}); err != nil {
 		return err
