@@ -28,6 +28,8 @@ type meter struct {
 	core     [2]coreTimes
 	loadCore [2]coreTimes
 	state    sizes
+	pace     *pace
+	slowed   float64
 	at       time.Time
 	took     time.Duration
 	err      error
@@ -41,9 +43,11 @@ type sizes struct {
 
 func (m *meter) talking(on bool) {
 	if on {
-		m.at = time.Now()
+		m.at, m.pace = time.Now(), startPace(m.cores)
 	} else {
 		m.took = time.Since(m.at)
+		m.slowed = m.pace.slowed()
+		m.pace = nil
 	}
 	i, u := 0, &m.from
 	if !on {
@@ -65,6 +69,14 @@ func (m *meter) talking(on bool) {
 	}
 }
 
+// end ends what looks at the cores, where the talking did not come to its end.
+func (m *meter) end() {
+	if m.pace != nil {
+		m.pace.slowed()
+		m.pace = nil
+	}
+}
+
 // machine takes over what was used.
 func (s *Step) machine(o *Options, m *meter) {
 	if m.took <= 0 || s.Connected == 0 {
@@ -81,6 +93,7 @@ func (s *Step) machine(o *Options, m *meter) {
 	s.LoadCPU = (m.own[1].cpu - m.own[0].cpu).Seconds() / took / float64(len(o.LoadCores))
 	s.CoreBusy, s.Steal = m.core[1].since(m.core[0])
 	_, s.LoadSteal = m.loadCore[1].since(m.loadCore[0])
+	s.Slowed = m.slowed
 	s.Goroutines, s.Descriptors = m.state.goroutines, m.state.descriptors
 }
 

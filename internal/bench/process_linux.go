@@ -86,6 +86,13 @@ func startOn(cmd *exec.Cmd, cores []int) (err error) {
 	return cmd.Start()
 }
 
+// goFirstOn keeps the calling thread on a core, before all media workers where that is
+// allowed; where not, it is interrupted more.
+func goFirstOn(core int) {
+	_ = unix.SchedSetaffinity(0, set([]int{core}))
+	_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 2, Flags: unix.SCHED_FLAG_RESET_ON_FORK}, 0)
+}
+
 // usage is what a process has used so far, and those that it started.
 type usage struct {
 	cpu    time.Duration // user and system

@@ -12,7 +12,7 @@ import (
 func (r *Result) Table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	p := &printer{w: t}
-	p.say("calls\thold s\tloss %%\tp50 ms\tp99 ms\tp99.9 ms\tcpu %%\tfiles cpu %%\tcpu-s/call-min\tµs/packet\tkB/call\tset-up p99 ms\tjournal MB\tfiles after s\tload cpu %%\tstolen %%\t\n")
+	p.say("calls\thold s\tloss %%\tp50 ms\tp99 ms\tp99.9 ms\tcpu %%\tfiles cpu %%\tcpu-s/call-min\tµs/packet\tkB/call\tset-up p99 ms\tjournal MB\tfiles after s\tload cpu %%\tstolen %%\tslowed %%\t\n")
 	for _, s := range r.Steps {
 		p.step(s, "")
 	}
@@ -104,6 +104,6 @@ func (p *printer) step(s Step, mark string) {
 	if !s.Held {
 		mark += " not held"
 	}
-	p.say("%d\t%g\t%.4f\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f\t%.4f\t%.2f\t%d\t%.0f\t%.1f\t%.1f\t%.0f\t%.1f\t%s\n", s.Calls, s.HoldSeconds, 100*s.Loss, s.P50, s.P99, s.P999,
-		100*s.CPU, 100*s.RenderCPU, s.CPUPerMinute, s.CPUPerPacket, s.RSSPerCall/1000, s.SetUpP99, float64(s.JournalBytes)/1e6, s.RenderSeconds, 100*s.LoadCPU, 100*s.Steal, mark)
+	p.say("%d\t%g\t%.4f\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f\t%.4f\t%.2f\t%d\t%.0f\t%.1f\t%.1f\t%.0f\t%.1f\t%.0f\t%s\n", s.Calls, s.HoldSeconds, 100*s.Loss, s.P50, s.P99, s.P999,
+		100*s.CPU, 100*s.RenderCPU, s.CPUPerMinute, s.CPUPerPacket, s.RSSPerCall/1000, s.SetUpP99, float64(s.JournalBytes)/1e6, s.RenderSeconds, 100*s.LoadCPU, 100*s.Steal, 100*s.Slowed, mark)
 }

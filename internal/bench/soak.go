@@ -46,6 +46,7 @@ func soak(ctx context.Context, o Options) (k *Soak, err error) {
 	defer func() { err = errors.Join(err, p.stop()) }()
 	k = &Soak{Calls: o.From, Seconds: o.Soak.Seconds()}
 	m := &meter{pid: p.cmd.Process.Pid, cores: o.ServerCores, loadCores: o.LoadCores, http: p.HTTP}
+	defer m.end()
 	if m.idle, err = usageOf(m.pid); err != nil {
 		return nil, err
 	}

@@ -39,6 +39,7 @@ type Step struct {
 	CoreBusy      float64 `json:"coreBusy"`  // of the server's cores, whoever used them
 	Steal         float64 `json:"steal"`     // of the server's cores, taken by the host of this machine
 	LoadSteal     float64 `json:"loadSteal"`
+	Slowed        float64 `json:"slowed"` // by how much longer the same work took on the server's cores than at best
 	CPUPerMinute  float64 `json:"cpuSecondsPerCallMinute"`
 	CPUPerPacket  float64 `json:"cpuMicrosPerPacket"` // that came through
 	RSSPerCall    int64   `json:"rssBytesPerCall"`
@@ -73,6 +74,7 @@ func step(ctx context.Context, o *Options, calls int, hold time.Duration) (s Ste
 	defer func() { err = errors.Join(err, p.stop()) }()
 	s = Step{Calls: calls, HoldSeconds: hold.Seconds()}
 	m := &meter{pid: p.cmd.Process.Pid, cores: o.ServerCores, loadCores: o.LoadCores, http: p.HTTP}
+	defer m.end()
 	beside := renderer{p: p}
 	defer func() {
 		made, failed := beside.end()
@@ -302,6 +304,6 @@ func (s Step) String() string {
 	if !s.Held {
 		verdict = "not held: " + strings.Join(s.Reasons, "; ")
 	}
-	return fmt.Sprintf("%d calls: loss %.4f %%, one way p50 %.2f p99 %.2f p99.9 %.2f ms, cpu %.0f %% (files %.0f %%, load %.0f %%, late %.1f ms, stolen %.1f %%), %.4f cpu-s/call-min, %.2f µs/packet, %d kB/call, set-up p99 %.0f ms; %s",
-		s.Calls, 100*s.Loss, s.P50, s.P99, s.P999, 100*s.CPU, 100*s.RenderCPU, 100*s.LoadCPU, s.LoadLate, 100*s.Steal, s.CPUPerMinute, s.CPUPerPacket, s.RSSPerCall/1000, s.SetUpP99, verdict)
+	return fmt.Sprintf("%d calls: loss %.4f %%, one way p50 %.2f p99 %.2f p99.9 %.2f ms, cpu %.0f %% (files %.0f %%, load %.0f %%, late %.1f ms, stolen %.1f %%, slowed %.0f %%), %.4f cpu-s/call-min, %.2f µs/packet, %d kB/call, set-up p99 %.0f ms; %s",
+		s.Calls, 100*s.Loss, s.P50, s.P99, s.P999, 100*s.CPU, 100*s.RenderCPU, 100*s.LoadCPU, s.LoadLate, 100*s.Steal, 100*s.Slowed, s.CPUPerMinute, s.CPUPerPacket, s.RSSPerCall/1000, s.SetUpP99, verdict)
 }

@@ -59,6 +59,7 @@ func relayStep(ctx context.Context, o *Options, calls int, hold time.Duration) (
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
 	m := &meter{pid: p.cmd.Process.Pid, cores: o.ServerCores, loadCores: o.LoadCores}
+	defer m.end()
 	if m.idle, err = usageOf(m.pid); err != nil {
 		return s, errors.Join(err, load.Close())
 	}
