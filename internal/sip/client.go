@@ -52,11 +52,12 @@ type call struct {
 	final       bool
 	cancelled   bool
 	counted     bool
-	ack         []byte             // to a refusal of our INVITE
-	acks        map[string]sentAck // to its 2xx, by the peer's tag
+	ack         []byte    // to a refusal of our INVITE
+	acks        []sentAck // to its 2xx, one for each peer that sent one: rarely more than one
 }
 
 type sentAck struct {
+	tag  string // of the peer
 	wire []byte
 	to   flow
 }
@@ -280,9 +281,9 @@ func (d *Dialog) repeated(c *call, in input) {
 	switch {
 	case c.o.method != methodInvite:
 	case in.res.StatusCode < 300:
-		if s, ok := c.acks[in.e.toTag]; ok {
+		if i := slices.IndexFunc(c.acks, func(s sentAck) bool { return s.tag == in.e.toTag }); i >= 0 {
 			d.a.m.again.Inc()
-			d.sendOr(s.to, s.wire, "ACK")
+			d.sendOr(c.acks[i].to, c.acks[i].wire, "ACK")
 			return
 		}
 		c.o.done(c, in.res.StatusCode, in.res, in.e) // of another fork
@@ -318,10 +319,7 @@ func (d *Dialog) ackAnswer(c *call, p *peer) {
 	}
 	ack := &call{o: &outgoing{method: methodAck, peer: p, auth: c.o.auth}, seq: c.seq, branch: newBranch()}
 	wire := d.write(ack, f)
-	if c.acks == nil {
-		c.acks = make(map[string]sentAck, 1)
-	}
-	c.acks[p.tag] = sentAck{wire: wire, to: f}
+	c.acks = append(slices.DeleteFunc(c.acks, func(s sentAck) bool { return s.tag == p.tag }), sentAck{tag: p.tag, wire: wire, to: f})
 	d.stick(f)
 	d.sendOr(f, wire, "ACK")
 }
