@@ -16,13 +16,15 @@ func TestBehindIsWhoHasTooMuchToWrite(t *testing.T) {
 	for name, c := range map[string]struct {
 		second int           // captures with a second block
 		since  time.Duration // the last one that was written
+		served bool
 		behind bool
 	}{
-		"each has one":             {0, 0, false},
-		"a few more":               {captures/4 + fewBlocks, 0, false},
-		"more than a few":          {captures/4 + fewBlocks + 1, moving - 1, true},
-		"all":                      {captures, 0, true},
-		"all, and the disk stands": {captures, moving, false},
+		"each has one":              {0, 0, false, false},
+		"a few more":                {captures/4 + fewBlocks, 0, false, false},
+		"more than a few":           {captures/4 + fewBlocks + 1, moving - 1, false, true},
+		"all":                       {captures, 0, false, true},
+		"all, and the disk is slow": {captures, 0, true, false},
+		"all, and the disk stands":  {captures, moving, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := time.Second
@@ -39,6 +41,7 @@ func TestBehindIsWhoHasTooMuchToWrite(t *testing.T) {
 				speakBlocks(t, r, n, n < c.second)
 			}
 			r.wrote.Store(int64(now - c.since))
+			r.served.Store(c.served)
 			if got := r.Behind(); got != c.behind {
 				t.Errorf("%d captures, %d with a second block: behind %t, want %t", captures, c.second, got, c.behind)
 			}

@@ -68,6 +68,7 @@ type Recorder struct {
 	used    atomic.Int64 // bytes of blocks in use
 	running atomic.Int64 // captures, as many as there are below
 	wrote   atomic.Int64 // when a block was written last, by Options.Now
+	served  atomic.Bool  // the writer had a processor when it wanted one
 
 	// The syncer's.
 	mixed    []*Capture
@@ -200,10 +201,14 @@ const (
 
 // Behind says whether more is taken than the writer finds time to write: one capture in
 // four has a second block in memory, where each has one that is being filled. It does not
-// say so of a disk that stands still, which nobody's time would help. It does not wait.
+// say so of a disk that is slow or stands still, which nobody's time would help. It does
+// not wait.
 func (r *Recorder) Behind() bool {
-	captures, now := r.running.Load(), r.o.Now()
-	return r.used.Load()/blockMemory > captures+captures/4+fewBlocks && now-time.Duration(r.wrote.Load()) < moving
+	captures := r.running.Load()
+	if r.served.Load() || r.used.Load()/blockMemory <= captures+captures/4+fewBlocks {
+		return false
+	}
+	return r.o.Now()-time.Duration(r.wrote.Load()) < moving
 }
 
 // Run writes until the context ends or Close is called. Before it returns,

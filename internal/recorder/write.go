@@ -3,6 +3,7 @@ package recorder
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -33,12 +34,17 @@ type writing struct {
 // write is the writer goroutine: it takes blocks from the captures and appends
 // them to the journals.
 func (r *Recorder) write(stop <-chan struct{}) {
+	runtime.LockOSThread() // it is looked how long the thread waits for a processor
+	defer runtime.UnlockOSThread()
+	var w waits
+	defer w.close()
 	tick := time.NewTicker(max(r.o.FlushEvery/shares, time.Millisecond))
 	defer tick.Stop()
 	var captures []*Capture
 	for round := uint32(0); ; {
 		select {
 		case <-tick.C:
+			r.served.Store(w.served())
 			captures = r.list(captures)
 			for _, c := range captures {
 				if c.share == round%shares {
