@@ -26,7 +26,7 @@ type Options struct {
 	Hold             time.Duration // how long the answer must be held
 	Climb            time.Duration // how long the steps on the way to it are held. Default: Hold
 	Tries            int           // how often a step is tried until it is held. Default 1
-	PerSecond        float64       // calls made in a second. Default 100
+	PerSecond        float64       // calls made in a second. Default 30: see perSecond
 	NoRecord         bool          // bridge, but do not record
 	Sample           int           // recordings of a step that are read and compared. Default 20
 	Limits           Limits
@@ -112,7 +112,7 @@ func (o *Options) complete() (err error) {
 		o.Fine = o.Step
 	}
 	if o.PerSecond <= 0 {
-		o.PerSecond = 100
+		o.PerSecond = perSecond
 	}
 	if o.Sample == 0 {
 		o.Sample = 20
@@ -131,6 +131,13 @@ func (o *Options) complete() (err error) {
 	}
 	return nil
 }
+
+// perSecond is how fast a step makes its calls. One costs some 12 ms of a core: a hundred
+// a second beside 1,500 that talk are more than a core can do, and the half second of
+// packets that piles up then is still there a minute later, because packets that have
+// waited long are in no cache any more. How many calls a second can be made is measured
+// by itself (Options.Rates).
+const perSecond = 30
 
 // Run measures: more and more calls until a limit is met, then closer to it. The
 // process that calls it stays on LoadCores meanwhile.
