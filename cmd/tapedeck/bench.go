@@ -21,7 +21,7 @@ type benchCmd struct {
 	Hold        time.Duration `help:"How long all calls talk for a number to count as the answer." default:"60s"`
 	Climb       time.Duration `help:"How long they talk in the steps on the way to it." default:"15s"`
 	Tries       int           `help:"How often a step is tried until it is held." default:"2" placeholder:"N"`
-	PerSecond   float64       `help:"Calls made in a second." default:"100" placeholder:"RATE"`
+	PerSecond   float64       `help:"Calls made in a second, in steps." default:"30" placeholder:"RATE"`
 	Wall        bool          `help:"Say what a bare relay loop holds, too."`
 	Compare     bool          `help:"Say what recording costs, at half of what is held."`
 	Soak        time.Duration `help:"In place of steps: this long with --from calls at once that come and go." default:"0s"`
