@@ -39,7 +39,7 @@ type Step struct {
 	CoreBusy      float64 `json:"coreBusy"`  // of the server's cores, whoever used them
 	Steal         float64 `json:"steal"`     // of the server's cores, taken by the host of this machine
 	LoadSteal     float64 `json:"loadSteal"`
-	Slowed        float64 `json:"slowed"` // by how much longer the same work took on the server's cores than at best
+	Slowed        float64 `json:"slowed"` // by how much longer the same work took on the server's cores than at best in this step
 	CPUPerMinute  float64 `json:"cpuSecondsPerCallMinute"`
 	CPUPerPacket  float64 `json:"cpuMicrosPerPacket"` // that came through
 	RSSPerCall    int64   `json:"rssBytesPerCall"`
