@@ -14,10 +14,10 @@ import (
 // in a way in which the run-time may keep it waiting. One that has more to do than its
 // core can keeps it: what has piled up has to be worked off, and would grow while it
 // waits for others. But it leaves them a twelfth of the time, a millisecond at a time.
-// They end calls, write journals and refuse new calls. Where journals fall behind (Options.Behind) it
-// leaves them a quarter: what is relayed is to be recorded. The kernel would save them as much
-// (sched(7): sched_rt_runtime_us; since Linux 6.12 a server for fair tasks), but once a
-// second and in one piece: then all packets wait for 50 ms.
+// They end calls, write journals and refuse new calls. Where journals fall behind
+// (Options.Behind) it leaves them a quarter: what is relayed is to be recorded. The kernel
+// would save them a twentieth (sched(7): sched_rt_runtime_us; since Linux 6.12 a server for
+// fair tasks), but once a second and in one piece: then all packets wait for 50 ms.
 type urgency struct {
 	on, allowed bool
 
@@ -73,8 +73,8 @@ func RealTimeAllowed() error {
 // end gives the thread back as it was: the run-time has other uses for it.
 func (u *urgency) end() { u.set(false) }
 
-// look is called in each turn, with who knows whether others are behind. It says whether anything changed, and for how long the
-// worker should do nothing.
+// look is called in each turn, with who knows whether others are behind. It says whether
+// anything changed, and for how long the worker should do nothing.
 func (u *urgency) look(now time.Duration, behind func() bool) (changed bool, rest time.Duration) {
 	passed := now - u.at
 	if passed < glanceEvery || !u.allowed {

@@ -26,10 +26,10 @@ func (t *threadWaits) open() bool {
 
 // waited is how long the thread was ready to run and did not, so far.
 func (t *threadWaits) waited() (time.Duration, bool) {
-	n, err := t.file.ReadAt(t.buf[:], 0)
+	n, _ := t.file.ReadAt(t.buf[:], 0) // it ends before the buffer does
 	fields := bytes.Fields(t.buf[:n])
-	if n == 0 || len(fields) < 2 {
-		return 0, err == nil
+	if len(fields) < 2 {
+		return 0, false
 	}
 	ns, err := strconv.ParseInt(string(fields[1]), 10, 64)
 	return time.Duration(ns), err == nil
